@@ -1,0 +1,44 @@
+"""The errors that a user meets.
+
+DartsError            the command fails, exit code 1
+├── ConfigError       a flag, setting or name is wrong, exit code 2
+├── DatasetError      a dataset directory is missing, incomplete, damaged, or held by another process
+├── SceneError        a scene or label file can't be used
+├── ModelError        a model can't be built, or can't take the data
+├── CheckpointError   a checkpoint is missing, damaged, or not to be trusted
+└── RunError          a training or test run can't start or go on
+
+A message states the rule, what came, and the way out, in one line.
+"""
+
+
+class DartsError(Exception):
+    """A failure that the user can do something about."""
+
+    exit_code = 1
+
+
+class ConfigError(DartsError):
+    """A flag, a setting or a name is wrong."""
+
+    exit_code = 2
+
+
+class DatasetError(DartsError):
+    """A dataset directory is missing, incomplete, damaged, or held by another process."""
+
+
+class SceneError(DartsError):
+    """A scene or a label file can't be used."""
+
+
+class ModelError(DartsError):
+    """A model can't be built, or can't take the data."""
+
+
+class CheckpointError(DartsError):
+    """A checkpoint is missing, damaged, or not to be trusted."""
+
+
+class RunError(DartsError):
+    """A training or test run can't start or go on."""

@@ -1,0 +1,64 @@
+"""Files that are written whole or not at all."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from darts.core.errors import DartsError
+
+_TEMPORARY = ".tmp-"
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to disk, then put it in the place of `path`.
+
+    What a killed process left behind for the same path is removed first.
+    """
+    for stale in path.parent.glob(f"{_TEMPORARY}*-{path.name}"):
+        stale.unlink(missing_ok=True)
+    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        write(temporary)
+        flush_to_disk(temporary)
+        temporary.replace(path)
+        flush_to_disk(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file is what `write_atomically` leaves when it is killed."""
+    return path.name.startswith(_TEMPORARY)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    write_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
+
+
+def flush_to_disk(path: Path) -> None:
+    """Have the operating system put a file or a folder on disk (fsync)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path, error: type[DartsError] = DartsError) -> Path:
+    """Create a folder that can be written to, and its parents, unless it exists.
+
+    Raises
+    ------
+    error
+        When it can't be created or written to, naming the reason.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f"{_TEMPORARY}{os.getpid()}-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise error(f"the output folder {path} can't be written to ({reason}); choose another, or free it.") from None
+    return path

@@ -1,0 +1,31 @@
+"""Logging and progress: lines on stderr, details in a file, results on stdout."""
+
+import logging
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+console = Console(stderr=True)
+"""Where progress and messages go; results are printed to stdout."""
+
+
+def get_logger(name: str) -> logging.Logger:
+    """The logger of a module of `darts`."""
+    return logging.getLogger(name)
+
+
+def set_up_logging(*, verbose: bool = False, debug: bool = False, log_dir: Path | None = None) -> None:
+    """Show warnings (information with `verbose`, everything with `debug`) on stderr, and write all into `log_dir`."""
+    logger = logging.getLogger("darts")
+    logger.handlers.clear()
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    shown = RichHandler(console=console, show_time=False, show_path=debug, rich_tracebacks=debug)
+    shown.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+    logger.addHandler(shown)
+    if log_dir is not None:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        written = logging.FileHandler(log_dir / "darts.log", encoding="utf-8")
+        written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(written)

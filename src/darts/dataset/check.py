@@ -1,0 +1,88 @@
+"""Checking a dataset: structure always, and with `deep` every value of every sample."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from darts.core.errors import DatasetError
+from darts.dataset.reader import Dataset, open_dataset
+from darts.dataset.schema import IGNORE, LABEL_CODES, LABELS_FILE, POSITIVE
+from darts.dataset.writer import content_hash, dataset_fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFacts:
+    """What reading one sample told.
+
+    Attributes
+    ----------
+    positive, ignored, pixels
+        Pixels of y that are positive, ignored, and all.
+    problem
+        The broken rule, or None.
+    """
+
+    positive: int = 0
+    ignored: int = 0
+    pixels: int = 0
+    problem: str | None = None
+
+
+def check_structure(directory: Path) -> Dataset:
+    """Open a dataset and check all that can be checked without reading samples.
+
+    Raises
+    ------
+    DatasetError
+        With the first broken rule.
+    """
+    dataset = open_dataset(directory)
+    if len(dataset) == 0:
+        raise DatasetError(
+            f"{directory} holds no samples; check the exclusion filters and the labels, and preprocess again."
+        )
+    if dataset.manifest.schema_version is not None:
+        if not (directory / LABELS_FILE).exists():
+            raise DatasetError(f"{directory} lacks {LABELS_FILE}; run the same preprocess command again.")
+        if dataset_fingerprint(dataset.manifest, dataset.metadata) != dataset.manifest.fingerprint:
+            raise DatasetError(
+                f"{directory}: metadata.parquet doesn't match the fingerprint in config.toml; one of them was changed."
+            )
+    if dataset.metadata["region"].isna().any():
+        raise DatasetError(f"{directory}: every sample needs a region, but some have none; preprocess again.")
+    return dataset
+
+
+def read_all_samples(dataset: Dataset, *, threads: int = 4) -> Iterator[SampleFacts]:
+    """Read every sample, in order, and check its values."""
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(lambda row: _check_sample(dataset, row), range(len(dataset)))
+
+
+def _check_sample(dataset: Dataset, row: int) -> SampleFacts:
+    try:
+        x, y = dataset.read_x(row), dataset.read_y(row)
+    except DatasetError as error:
+        return SampleFacts(problem=str(error))
+    facts = SampleFacts(int((y == POSITIVE).sum()), int((y == IGNORE).sum()), y.size)
+    problem = _broken_rule(dataset, row, x, y)
+    return SampleFacts(facts.positive, facts.ignored, facts.pixels, problem)
+
+
+def _broken_rule(dataset: Dataset, row: int, x: np.ndarray, y: np.ndarray) -> str | None:
+    sample = dataset.metadata.iloc[row]
+    where = f"sample {row} ({sample['sample_id']})"
+    if not np.isin(y, LABEL_CODES).all():
+        others = sorted(set(np.unique(y).tolist()) - set(LABEL_CODES))
+        return f"{where}: y must hold only the label codes {LABEL_CODES}, but holds {others}."
+    if x.min() < 0 or x.max() > 1:
+        return f"{where}: x must be in [0, 1], but is in [{x.min():.4g}, {x.max():.4g}]."
+    if bool(sample["empty"]) == bool((y == POSITIVE).any()):
+        count = int((y == POSITIVE).sum())
+        return f"{where}: the column `empty` is {bool(sample['empty'])}, but y has {count} positive pixels."
+    if "content_hash" in dataset.metadata.columns and content_hash(x, y) != sample["content_hash"]:
+        return f"{where}: x or y is not what was written (the content hash differs)."
+    return None

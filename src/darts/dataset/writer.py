@@ -1,0 +1,321 @@
+"""Writing a dataset directory, scene by scene, so that it can be stopped at any instant.
+
+A scene is first staged: its patches are encoded into chunk files of their own, by any process. The one writer then
+moves these files into the store and commits them by replacing `metadata.parquet`. What was staged or moved but not committed
+is removed by the next start.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import zarr
+
+from darts.core.bands import Band
+from darts.core.errors import DatasetError
+from darts.core.files import flush_to_disk, is_temporary, make_directory, write_text
+from darts.dataset.journal import Journal, SceneEntry, empty_table, read_journal, read_metadata, write_metadata
+from darts.dataset.lock import LOCK_FILES, single_writer
+from darts.dataset.manifest import Manifest, read_manifest, software_versions, write_manifest
+from darts.dataset.schema import (
+    CONFIG_FILE,
+    DATA_STORE,
+    IGNORE,
+    LABEL_CODES,
+    LABELS_FILE,
+    PATCH_COLUMNS,
+    POSITIVE,
+    SCHEMA_VERSION,
+    chunk_path,
+    create_arrays,
+    quantise,
+    sample_folder,
+)
+
+_STAGING = ".staging"
+_LABELS = "labels"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedScene:
+    """The encoded patches of one scene, waiting to be committed.
+
+    Attributes
+    ----------
+    entry
+        What the journal will say of the scene.
+    store
+        Zarr store whose chunk i is patch i.
+    table
+        One row for each patch, with the columns of `schema.PATCH_COLUMNS`, in WGS84.
+    labels
+        The labels that were burnt in, in WGS84.
+    """
+
+    entry: SceneEntry
+    store: Path
+    table: gpd.GeoDataFrame
+    labels: gpd.GeoDataFrame
+
+
+@dataclass(slots=True)
+class SceneStage:
+    """Takes the patches of one scene, one at a time; safe in a process of its own."""
+
+    directory: Path
+    bands: tuple[Band, ...]
+    patch_size: int
+    scene_key: str
+    capacity: int
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _x: zarr.Array[Any] | None = None
+    _y: zarr.Array[Any] | None = None
+
+    @property
+    def store(self) -> Path:
+        """Where the chunks go."""
+        return self.directory / _STAGING / self.scene_key / DATA_STORE
+
+    def add(self, x_chw: np.ndarray, y_hw: np.ndarray, row: Mapping[str, Any]) -> None:
+        """Encode one patch.
+
+        Parameters
+        ----------
+        x_chw
+            float32 in [0, 1], finite, shape (bands, patch_size, patch_size).
+        y_hw
+            uint8 label codes, shape (patch_size, patch_size).
+        row
+            The columns of `schema.PATCH_COLUMNS` that don't follow from x and y.
+
+        Raises
+        ------
+        DatasetError
+            When shape, type or values break the contract.
+        """
+        _check_patch(x_chw, y_hw, len(self.bands), self.patch_size)
+        if self._x is None or self._y is None:
+            shutil.rmtree(self.store, ignore_errors=True)
+            self._x, self._y = create_arrays(self.store, self.capacity, len(self.bands), self.patch_size)
+        index = len(self._rows)
+        self._x[index] = x_chw
+        self._y[index] = y_hw
+        for array in ("x", "y"):
+            flush_to_disk(chunk_path(self.store, array, index))
+        facts = {
+            "empty": not bool((y_hw == POSITIVE).any()),
+            "positive_pixels": int((y_hw == POSITIVE).sum()),
+            "ignored_pixels": int((y_hw == IGNORE).sum()),
+            "content_hash": content_hash(x_chw, y_hw),
+        }
+        self._rows.append({**row, **facts})
+
+    def finish(self, entry: SceneEntry, labels: gpd.GeoDataFrame) -> StagedScene:
+        """Close the stage; `labels` may be in any CRS."""
+        table = (
+            gpd.GeoDataFrame(self._rows, geometry="geometry", crs="EPSG:4326")[list(PATCH_COLUMNS)]
+            if self._rows
+            else empty_table()
+        )
+        return StagedScene(replace(entry, patches=len(self._rows)), self.store, table, labels.to_crs("EPSG:4326"))
+
+
+def _check_patch(x_chw: np.ndarray, y_hw: np.ndarray, channels: int, size: int) -> None:
+    if x_chw.shape != (channels, size, size) or x_chw.dtype != np.float32:
+        raise DatasetError(f"x must be float32 {(channels, size, size)}, but is {x_chw.dtype} {x_chw.shape}.")
+    if y_hw.shape != (size, size) or y_hw.dtype != np.uint8:
+        raise DatasetError(f"y must be uint8 {(size, size)}, but is {y_hw.dtype} {y_hw.shape}.")
+    if not (np.isfinite(x_chw).all() and x_chw.min() >= 0 and x_chw.max() <= 1):
+        raise DatasetError("x must be finite and in [0, 1].")
+    if not np.isin(y_hw, LABEL_CODES).all():
+        raise DatasetError(f"y must hold only the label codes {LABEL_CODES}.")
+
+
+def content_hash(x_chw: np.ndarray, y_hw: np.ndarray) -> str:
+    """SHA-256 of a sample as it is stored: x in 16 bits, then y."""
+    digest = hashlib.sha256(np.ascontiguousarray(quantise(x_chw)).astype("<u2").tobytes())
+    digest.update(np.ascontiguousarray(y_hw).tobytes())
+    return digest.hexdigest()
+
+
+def dataset_fingerprint(manifest: Manifest, table: pd.DataFrame) -> str:
+    """A hash over bands, patch size and every sample in order; it does not depend on any path."""
+    digest = hashlib.sha256(json.dumps([[b.name, b.lo, b.hi, b.fill] for b in manifest.bands]).encode())
+    digest.update(str(manifest.patch_size).encode())
+    for columns in zip(table["patch_id"], table["region"], table["content_hash"], strict=True):
+        digest.update("\x1f".join(map(str, columns)).encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+class DatasetWriter:
+    """The one writer of a dataset directory; made by `open_writer`."""
+
+    def __init__(self, directory: Path, manifest: Manifest, journal: Journal, table: gpd.GeoDataFrame) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self._journal = journal
+        self._table = table
+
+    @property
+    def finished_scenes(self) -> tuple[SceneEntry, ...]:
+        """The scenes that are committed, in order."""
+        return self._journal.scenes
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether `finish` was called, in this or an earlier process."""
+        return self.manifest.is_complete
+
+    def stage(self, scene_key: str, capacity: int) -> SceneStage:
+        """A stage for up to `capacity` patches of one scene; picklable until its first patch."""
+        return SceneStage(self.directory, self.manifest.bands, self.manifest.patch_size, scene_key, capacity)
+
+    def commit(self, scene: StagedScene) -> None:
+        """Take the patches of a scene into the dataset: after this call they survive any kill."""
+        start, count = len(self._table), len(scene.table)
+        self._keep_labels(scene, index=len(self._journal.scenes))
+        for array in ("x", "y"):
+            (self._store / array / "c").mkdir(exist_ok=True)
+            for index in range(count):
+                sample_folder(scene.store, array, index).rename(sample_folder(self._store, array, start + index))
+            flush_to_disk(self._store / array / "c")
+        self._resize(start + count)
+        if count:
+            self._table = pd.concat([self._table, scene.table], ignore_index=True) if start else scene.table
+        self._journal = replace(self._journal, scenes=(*self._journal.scenes, scene.entry))
+        write_metadata(self.directory, self._table, self._journal)
+        shutil.rmtree(scene.store.parent, ignore_errors=True)
+
+    def finish(self) -> Manifest:
+        """Write the labels and the final manifest; the dataset is complete with it."""
+        write_text(self.directory / LABELS_FILE, self._collected_labels())
+        self.manifest = replace(
+            self.manifest,
+            n_patches=len(self._table),
+            fingerprint=dataset_fingerprint(self.manifest, self._table),
+        )
+        write_manifest(self.directory, self.manifest)
+        shutil.rmtree(self.directory / _STAGING, ignore_errors=True)
+        return self.manifest
+
+    @property
+    def _store(self) -> Path:
+        return self.directory / DATA_STORE
+
+    def cut_to_last_commit(self) -> None:
+        """Remove what a killed process staged or moved, but didn't commit."""
+        rows = len(self._table)
+        self._resize(rows)
+        for array in ("x", "y"):
+            for folder in (self._store / array / "c").glob("*"):
+                if int(folder.name) >= rows:
+                    shutil.rmtree(folder)
+        for leftover in (self.directory / _STAGING).glob("*"):
+            if leftover.name != _LABELS:
+                shutil.rmtree(leftover)
+
+    def _resize(self, rows: int) -> None:
+        for name in ("x", "y"):
+            array = zarr.open_array(self._store / name, mode="r+")
+            if array.shape[0] != rows:
+                array.resize((rows, *array.shape[1:]))
+                flush_to_disk(self._store / name / "zarr.json")
+
+    def _keep_labels(self, scene: StagedScene, index: int) -> None:
+        features = json.loads(scene.labels.to_json(drop_id=True))["features"] if len(scene.labels) else []
+        lines = "".join(json.dumps(feature) + "\n" for feature in features)
+        folder = self.directory / _STAGING / _LABELS
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / f"{index:08d}.jsonl", lines)
+
+    def _collected_labels(self) -> str:
+        folder = self.directory / _STAGING / _LABELS
+        lines = [
+            line
+            for index in range(len(self._journal.scenes))
+            for line in (folder / f"{index:08d}.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
+        return '{"type": "FeatureCollection", "features": [\n' + ",\n".join(lines) + "\n]}\n"
+
+
+@contextmanager
+def open_writer(
+    directory: Path, bands: Sequence[Band], patch_size: int, overlap: int, settings: Mapping[str, Any]
+) -> Iterator[DatasetWriter]:
+    """Start a dataset, or go on with one that has the same settings, holding its lock.
+
+    Parameters
+    ----------
+    directory
+        New, empty, or a dataset that the same settings began.
+    bands, patch_size, overlap
+        What the dataset will hold.
+    settings
+        Everything else that shapes the data, as flat TOML values.
+
+    Raises
+    ------
+    DatasetError
+        When the folder can't be written to, holds something else, is held by another process, or was built with other
+        settings.
+    """
+    make_directory(directory, DatasetError)
+    with single_writer(directory):
+        journal = read_journal(directory)
+        wanted = Journal({**settings, "bands": [b.name for b in bands], "patch_size": patch_size, "overlap": overlap})
+        if journal is None:
+            yield _begin(directory, Manifest(tuple(bands), patch_size, overlap, settings, software_versions()), wanted)
+        else:
+            _refuse_other_settings(directory, journal.settings, wanted.settings)
+            yield _resume(directory, journal)
+
+
+def _begin(directory: Path, manifest: Manifest, journal: Journal) -> DatasetWriter:
+    _refuse_foreign_files(directory)
+    write_manifest(directory, manifest)
+    shutil.rmtree(directory / DATA_STORE, ignore_errors=True)
+    shutil.rmtree(directory / _STAGING, ignore_errors=True)
+    create_arrays(directory / DATA_STORE, 0, len(manifest.bands), manifest.patch_size)
+    table = empty_table()
+    write_metadata(directory, table, journal)
+    return DatasetWriter(directory, manifest, journal, table)
+
+
+def _refuse_foreign_files(directory: Path) -> None:
+    """Only an empty folder may become a dataset, or one that a start of ours left before its first commit."""
+    names = {path.name for path in directory.iterdir() if not is_temporary(path)} - set(LOCK_FILES)
+    began_here = names <= {CONFIG_FILE, DATA_STORE, _STAGING} and CONFIG_FILE in names
+    if names and not (began_here and read_manifest(directory).schema_version == SCHEMA_VERSION):
+        raise DatasetError(
+            f"a new dataset needs an empty folder, but {directory} has {', '.join(sorted(names)[:3])}; choose another."
+        )
+
+
+def _resume(directory: Path, journal: Journal) -> DatasetWriter:
+    manifest = read_manifest(directory)
+    writer = DatasetWriter(directory, manifest, journal, read_metadata(directory))
+    if manifest.is_complete:
+        shutil.rmtree(directory / _STAGING, ignore_errors=True)
+    else:
+        writer.cut_to_last_commit()
+    return writer
+
+
+def _refuse_other_settings(directory: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    changed = [
+        f"{name} was {recorded.get(name)!r} and is now {wanted.get(name)!r}"
+        for name in sorted({*recorded, *wanted})
+        if recorded.get(name) != wanted.get(name)
+    ]
+    if changed:
+        raise DatasetError(
+            f"{directory} was begun with other settings ({'; '.join(changed)}); use the same, or another directory."
+        )
