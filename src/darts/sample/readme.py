@@ -1,0 +1,52 @@
+"""The README that lies beside the simulated data."""
+
+_TEXT = """# Simulated scenes with known truth
+
+Nothing here was measured: a computer drew it (seed {seed}). It is there to try `darts` without any data of
+your own, and to test it. A model trained on it knows nothing about the real Arctic.
+
+## What is simulated
+
+One piece of tundra, seen by several sensors. Relief, rivers and lakes come from smooth random fields; plants
+follow moisture, slope and height. On the slopes lie {slumps} thaw slumps: horseshoes and drops, {shortest:.0f} to
+{longest:.0f} m long, open downhill, with a pale headwall, a dark strip below it, stripes of mud and islands of
+plants that grow back. Their polygons were made first and painted into the pixels, so the labels are exact.
+
+Much else is bare, too, and has the same colours: crests, patches blown free by the wind, sand bars, drained lake
+beds, roads and gravel pads. No threshold of a band or of NDVI tells slumps from them; shape and texture do.
+
+Each scene has a date, a sun, some haze, a sensor's noise, and clouds with shadows. As in real products, the cloud
+masks are not quite right at the edges.
+
+## What lies where
+
+| path | is |
+| --- | --- |
+| `sentinel2/<site>/` | {scenes} scenes of {size} x {size} pixels, {s2:.0f} m: `*_SR_clip.tif` (blue, green, red, nir; reflectance x 10000, 0 is no data), `*_SCL_clip.tif` (scene classification, 20 m), `*.shp` (the slumps) |
+| `planet/PSScene/<id>/` | scenes of {size} x {size} pixels, {planet:.0f} m: `*_3B_AnalyticMS_SR.tif` (the same four bands), `*_3B_udm2.tif` (usable data mask), `*_metadata.json` |
+| `labels/iteration001/` | `TrainingLabel_*.gpkg` and `ImageFootprints_*.gpkg` of the PlanetScope scenes |
+| `arcticdem/dem.tif` | elevation, metres, EPSG:3413, 10 m, -9999 is no data |
+| `tcvis/tcvis.tif` | trends of brightness, greenness and wetness, 0 to 255, EPSG:4326 |
+| `admin/regions.gpkg` | regions, named in `shapeName` |
+| `sample.toml` | the settings, and the size of every file |
+"""
+
+
+def readme(
+    seed: int, scenes: int, size: int, slumps: int, lengths: tuple[float, float], pixels: tuple[float, float]
+) -> str:
+    """The text, filled in.
+
+    Parameters
+    ----------
+    seed, scenes, size, slumps
+        What was simulated, and how many.
+    lengths
+        Of the shortest and the longest slump, metres.
+    pixels
+        Pixel size of Sentinel-2 and of PlanetScope, metres.
+    """
+    return _TEXT.format(
+        seed=seed, scenes=scenes, size=size, slumps=slumps, shortest=lengths[0], longest=lengths[1],
+        s2=pixels[0], planet=pixels[1],
+    )  # fmt: skip
