@@ -37,6 +37,8 @@ class SceneEntry:
         Reason -> number of patches that were dropped for it.
     labels
         Number of label polygons that were burnt in.
+    facts
+        What was decided while the scene was read, such as the offset of its digital numbers.
     """
 
     scene_id: str
@@ -44,6 +46,7 @@ class SceneEntry:
     patches: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     labels: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from darts.dataset.schema import (
     IGNORE,
     LABEL_CODES,
     LABELS_FILE,
+    METADATA_FILE,
     PATCH_COLUMNS,
     POSITIVE,
     SCHEMA_VERSION,
@@ -205,6 +206,15 @@ class DatasetWriter:
         write_manifest(self.directory, self.manifest)
         shutil.rmtree(self.directory / _STAGING, ignore_errors=True)
         return self.manifest
+
+    def discard(self) -> None:
+        """Remove all that was written; the directory can be used for another dataset."""
+        # config.toml goes last: a directory that holds nothing but it and parts of a dataset may be begun again.
+        (self.directory / METADATA_FILE).unlink(missing_ok=True)
+        for folder in (_STAGING, DATA_STORE):
+            shutil.rmtree(self.directory / folder, ignore_errors=True)
+        for file in (LABELS_FILE, CONFIG_FILE):
+            (self.directory / file).unlink(missing_ok=True)
 
     @property
     def _store(self) -> Path:

@@ -1,0 +1,190 @@
+"""Label polygons: found, repaired, joined to scenes, and burnt into label codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from rasterio.features import rasterize
+
+from darts.core.errors import SceneError
+from darts.dataset.schema import BACKGROUND, IGNORE, POSITIVE
+from darts.preprocess.scenes import GOOD, LOW, Grid
+from darts.preprocess.vectors import companions, near, read_vectors, vector_files
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelFile:
+    """The polygons of one vector file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    polygons
+        Valid polygons and multipolygons, in the reference system and order of the file, with all its columns.
+    """
+
+    path: Path
+    polygons: gpd.GeoDataFrame
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every file that was read."""
+        return companions(self.path)
+
+
+def read_labels(path: Path) -> LabelFile:
+    """Read a file of label polygons, and repair them; one without polygons is a file of nothing to find.
+
+    Raises
+    ------
+    SceneError
+        When the file can't be used, or holds other things than polygons.
+    """
+    features = read_vectors(path)
+    features = features[features.geometry.notna() & ~features.geometry.is_empty]
+    if other := sorted(set(features.geom_type) - {"Polygon", "MultiPolygon"}):
+        raise SceneError(f"{path}: labels must be polygons, but there is a {other[0]}; save the polygons alone.")
+    repaired = gpd.GeoSeries([_repair(shape) for shape in features.geometry], index=features.index, crs=features.crs)
+    repaired = repaired[~repaired.is_empty]
+    return LabelFile(path, features.loc[repaired.index].set_geometry(repaired).reset_index(drop=True))
+
+
+def _repair(shape: shapely.Geometry) -> shapely.Geometry:
+    """A valid polygon or multipolygon of the same area; what has no area is left out."""
+    if shapely.is_valid(shape):
+        return shapely.force_2d(shape)
+    parts = shapely.get_parts(shapely.make_valid(shapely.force_2d(shape))).ravel()
+    parts = shapely.get_parts(parts)
+    return shapely.union_all([part for part in parts if part.geom_type in ("Polygon", "MultiPolygon")])
+
+
+def labels_of_scene(folder: Path) -> LabelFile:
+    """The labels of a scene folder, which holds one vector file.
+
+    Raises
+    ------
+    SceneError
+        When there is none, or more than one.
+    """
+    files = vector_files(folder)
+    if len(files) == 1:
+        return read_labels(files[0])
+    if files:
+        raise SceneError(
+            f"{folder} must hold one label file, but holds {', '.join(file.name for file in files)}; keep one, or give "
+            "the right one with --labels-dir."
+        )
+    raise SceneError(
+        f"{folder} has no label file (.shp, .gpkg or .geojson); put one there (without polygons, if there is nothing "
+        "to find), or give --labels-dir."
+    )
+
+
+def labels_below(path: Path) -> list[LabelFile]:
+    """The label files of `--labels-dir`: the file itself, or all in this folder and below.
+
+    Raises
+    ------
+    SceneError
+        When there is none, or none has a polygon.
+    """
+    if not path.exists():
+        raise SceneError(f"--labels-dir must be a label file, or a folder of them, but there is no {path}.")
+    paths = vector_files(path, below=True) if path.is_dir() else [path]
+    files = [read_labels(file) for file in paths]
+    if not any(len(file.polygons) for file in files):
+        raise SceneError(
+            f"--labels-dir must hold label polygons (.shp, .gpkg or .geojson), but {path} has {len(files)} label files "
+            "and no polygon; check the path."
+        )
+    return files
+
+
+def touching(file: LabelFile, grid: Grid) -> gpd.GeoDataFrame:
+    """The polygons that touch a scene, in its reference system; their index is that of `file.polygons`."""
+    close = near(file.polygons, grid)
+    return close[close.intersects(grid.outline())]
+
+
+def joined(parts: Sequence[gpd.GeoDataFrame], grid: Grid) -> gpd.GeoDataFrame:
+    """Labels of several files as one table."""
+    kept = [part for part in parts if len(part)]
+    if not kept:
+        return gpd.GeoDataFrame({"geometry": []}, geometry="geometry", crs=grid.crs)
+    tables = [_plain(part) for part in kept]
+    return gpd.GeoDataFrame(pd.concat(tables, ignore_index=True), geometry="geometry", crs=grid.crs)
+
+
+def _plain(labels: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Labels with their columns as GeoJSON can hold them, whatever the types of the file were."""
+    labels = labels.copy()
+    attributes = labels.drop(columns="geometry")
+    for column in attributes.columns:
+        if not pd.api.types.is_numeric_dtype(attributes[column]):
+            texts = [None if pd.isna(value) else str(value) for value in attributes[column]]
+            labels[column] = pd.Series(texts, index=labels.index, dtype=object)
+    return labels
+
+
+def burn(labels: gpd.GeoDataFrame, grid: Grid, *, all_touched: bool) -> np.ndarray:
+    """Label codes without regard to quality: POSITIVE inside a polygon, BACKGROUND elsewhere; uint8 (height, width).
+
+    A pixel is inside when its centre is, or, with `all_touched`, when any of it is.
+    """
+    if labels.empty:
+        return np.full(grid.shape, BACKGROUND, dtype=np.uint8)
+    codes: np.ndarray = rasterize(
+        labels.geometry,
+        out_shape=grid.shape,
+        transform=grid.transform,
+        fill=BACKGROUND,
+        default_value=POSITIVE,
+        all_touched=all_touched,
+        dtype=np.uint8,
+    )
+    return codes
+
+
+def mask_bad_pixels(codes: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    """Label codes with IGNORE wherever the quality isn't GOOD; uint8 (height, width)."""
+    return np.where(quality == GOOD, codes, np.uint8(IGNORE)).astype(np.uint8)
+
+
+def erode(quality: np.ndarray, radius: int) -> np.ndarray:
+    """Lower GOOD pixels that are at most `radius` pixels from a pixel that isn't GOOD, or from outside the scene.
+
+    This is the erosion of the good area by a disk. Pixels that lose their rank keep their values.
+    """
+    if radius == 0:
+        return quality
+    from scipy.ndimage import distance_transform_edt  # slow to import, and seldom used
+
+    distance = distance_transform_edt(np.pad(quality == GOOD, 1))[1:-1, 1:-1]
+    return np.where((quality == GOOD) & (distance <= radius), np.uint8(LOW), quality)
+
+
+def count_without_pixel(labels: gpd.GeoDataFrame, grid: Grid, *, all_touched: bool) -> int:
+    """How many labels hold no pixel of their own: too small, too thin, or below others."""
+    if labels.empty:
+        return 0
+    numbers = rasterize(
+        zip(labels.geometry, range(1, len(labels) + 1), strict=True),
+        out_shape=grid.shape,
+        transform=grid.transform,
+        all_touched=all_touched,
+        dtype=np.int32,
+    )
+    seen = set(np.unique(numbers))
+    unseen = [shape for i, shape in enumerate(labels.geometry, start=1) if i not in seen]
+    return sum(not _holds_a_pixel(shape, grid, all_touched) for shape in unseen)
+
+
+def _holds_a_pixel(shape: shapely.Geometry, grid: Grid, all_touched: bool) -> bool:
+    part = grid.part_around(shape.bounds)
+    labels = gpd.GeoDataFrame(geometry=[shape], crs=grid.crs)
+    return part.height > 0 and part.width > 0 and bool(burn(labels, part, all_touched=all_touched).any())

@@ -1,0 +1,104 @@
+"""Work on scenes in several processes, with results in the order of the tasks and a few of them at a time."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
+
+from darts.core.errors import SceneError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_DEFAULT_WORKERS = 4
+
+
+def count_workers(wanted: int) -> int:
+    """`wanted` processes, or for 0 as many as there are CPU cores, at most 4."""
+    return wanted or min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
+
+
+def run_in_order(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Generator[R, None, None]:
+    """Yield `function(task)` in the order of the tasks; close the generator to stop early.
+
+    With several workers, each task runs in another process, and no more tasks are begun than there are workers.
+    `function` and the tasks must be picklable then.
+
+    Raises
+    ------
+    SceneError
+        When a process was killed; other errors of `function` are passed on.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        yield from map(function, tasks)
+        return
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_set_up_worker)
+    try:
+        yield from _results(pool, function, tasks, workers)
+        pool.shutdown()
+    except BrokenProcessPool:
+        raise SceneError(
+            "a process that worked on a scene was ended from outside, perhaps for want of memory; run the command "
+            "again with fewer --workers."
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+
+
+def _results(pool: ProcessPoolExecutor, function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Iterator[R]:
+    waiting = iter(tasks)
+    running = deque(_submit(pool, function, task) for task in islice(waiting, workers))
+    while running:
+        result = running.popleft().result()
+        running.extend(_submit(pool, function, task) for task in islice(waiting, 1))
+        yield result
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[T], R], task: T) -> Future[R]:
+    with _main_left_alone():
+        return pool.submit(function, task)
+
+
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Keep a process that starts meanwhile from importing the main module.
+
+    The workers don't need it. A script that calls preprocessing at its top level would otherwise be run again by each
+    of them, and a notebook or `python -` has no main module that could be imported.
+    """
+    main = sys.modules["__main__"]
+    names = [name for name in ("__spec__", "__file__") if hasattr(main, name)]
+    kept = {name: getattr(main, name) for name in names}
+    for name in names:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
+
+
+def _set_up_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,172 @@
+"""What preprocessing is going to do, as values: found and checked before anything is written."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+
+from darts.core.bands import Band, get_bands
+from darts.core.errors import SceneError
+from darts.preprocess.auxiliary import admin_file, read_regions, regions_of
+from darts.preprocess.config import LabelConfig, PatchConfig
+from darts.preprocess.features import measured_bands
+from darts.preprocess.labels import LabelFile, joined, labels_below, labels_of_scene, touching
+from darts.preprocess.patches import count_patches
+from darts.preprocess.scenes import SceneFiles, SceneReader
+from darts.preprocess.vectors import companions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenePlan:
+    """One scene, and all that its patches are made of.
+
+    Attributes
+    ----------
+    files
+        The scene as found on disk.
+    labels
+        The polygons that touch it, in its reference system.
+    regions
+        The administrative areas that touch it, in its reference system; None without `--admin-dir`.
+    inputs
+        Name -> bytes of every file that is read for it.
+    n_patches
+        Number of patches before any is dropped.
+    """
+
+    files: SceneFiles
+    labels: gpd.GeoDataFrame
+    regions: gpd.GeoDataFrame | None
+    inputs: Mapping[str, int]
+    n_patches: int
+
+    @property
+    def scene_id(self) -> str:
+        """Unique in a dataset."""
+        return self.files.scene_id
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """The regions that its patches can have."""
+        named = () if self.regions is None else tuple(sorted(set(self.regions["region"])))
+        return named or (self.files.folder.name,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A dataset to be.
+
+    Attributes
+    ----------
+    bands
+        The channels of x.
+    scenes
+        In the order in which they are committed.
+    labels_unused
+        Number of label polygons that touch no scene.
+    notes
+        What the user should know.
+    """
+
+    bands: tuple[Band, ...]
+    scenes: tuple[ScenePlan, ...]
+    labels_unused: int
+    notes: tuple[str, ...]
+
+    @property
+    def n_patches(self) -> int:
+        """Number of patches before any is dropped."""
+        return sum(scene.n_patches for scene in self.scenes)
+
+
+Labelled = Callable[[SceneFiles], Sequence[LabelFile]]
+
+
+def make_plan(reader: SceneReader[Any], labels: LabelConfig, patches: PatchConfig) -> Plan:
+    """Find scenes, labels and areas, and check that they fit together.
+
+    Raises
+    ------
+    SceneError
+        When a scene, a label file or the file of areas can't be used.
+    """
+    bands = get_bands(patches.bands)
+    found: list[SceneFiles] = reader.find(measured_bands(patches.bands))
+    _check_names(found)
+    for files in found:
+        _check_size(files, patches.patch_size)
+    areas_path = admin_file(labels.admin_dir) if labels.admin_dir else None
+    areas = read_regions(areas_path) if areas_path else None
+    shared = labels_below(labels.labels_dir) if labels.labels_dir else None
+    used: dict[Path, set[int]] = {file.path: set() for file in shared or ()}
+    all_labels: dict[Path, int] = {}
+    scenes = []
+    for files in found:
+        own = shared if shared is not None else [labels_of_scene(files.folder)]
+        parts = [touching(file, files.grid) for file in own]
+        for file, part in zip(own, parts, strict=True):
+            used.setdefault(file.path, set()).update(part.index)
+            all_labels[file.path] = len(file.polygons)
+        scenes.append(
+            ScenePlan(
+                files=files,
+                labels=joined(parts, files.grid),
+                regions=None if areas is None else regions_of(areas, files.grid),
+                inputs=_inputs(files, own, labels.labels_dir, areas_path),
+                n_patches=count_patches(*files.grid.shape, patches.patch_size, patches.overlap),
+            )
+        )
+    unused = sum(count - len(used[path]) for path, count in all_labels.items())
+    return Plan(bands, tuple(scenes), unused, tuple(_notes(scenes, unused)))
+
+
+def _check_names(found: Sequence[SceneFiles]) -> None:
+    seen: dict[str, Path] = {}
+    for files in found:
+        if files.scene_id in seen:
+            raise SceneError(
+                f"each scene needs a name of its own, but {seen[files.scene_id]} and {files.folder} are both "
+                f"{files.scene_id}; rename one folder."
+            )
+        seen[files.scene_id] = files.folder
+
+
+def _check_size(files: SceneFiles, patch_size: int) -> None:
+    height, width = files.grid.shape
+    if min(height, width) < patch_size:
+        raise SceneError(
+            f"a scene must be at least one patch of {patch_size} x {patch_size} pixels, but {files.scene_id} has "
+            f"{height} x {width}; give --patch-size {min(height, width)} or less, or remove the scene."
+        )
+
+
+def _inputs(
+    files: SceneFiles, labels: Sequence[LabelFile], labels_dir: Path | None, areas: Path | None
+) -> dict[str, int]:
+    """Name -> bytes; names don't depend on where the data lie."""
+    root = labels_dir if labels_dir and labels_dir.is_dir() else None
+    found = {str(path.relative_to(files.folder)): path for path in files.inputs}
+    for path in (path for file in labels for path in file.inputs):
+        found[f"labels: {path.relative_to(root) if root else path.name}"] = path
+    for path in companions(areas) if areas else []:
+        found[f"areas: {path.name}"] = path
+    return {name: found[name].stat().st_size for name in sorted(found)}
+
+
+def _notes(scenes: Sequence[ScenePlan], labels_unused: int) -> list[str]:
+    """Each thing to know once, with the scenes that it is true of."""
+    concerned: dict[str, list[str]] = {}
+    for scene in scenes:
+        without = ["no label touches the scene, so all of it counts as background"] if scene.labels.empty else []
+        for note in [*scene.files.notes, *without]:
+            concerned.setdefault(note, []).append(scene.scene_id)
+    notes = [f"{_some(names)}: {note}." for note, names in concerned.items()]
+    if labels_unused:
+        notes.append(f"{labels_unused} label polygons touch no scene and aren't used; check their place and date.")
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} scenes ({names[0]}, ...)"

@@ -1,0 +1,351 @@
+"""Sentinel-2 scenes: found in folders, whatever way their bands are filed, and read as reflectance.
+
+A scene folder holds one of
+
+- a stack: one file with several bands, which its name (`*_SR*`), its band descriptions, or `--source-bands` tell;
+- single bands: one file a band, named by it (`*B02*`, `*B8A*`, ...), in any mix of resolutions;
+
+and with either, or not, a scene classification (`*SCL*`). All other files are left alone.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from darts.core.errors import ConfigError, SceneError
+from darts.preprocess.config import Sentinel2Config
+from darts.preprocess.offsets import METADATA_FILES, QUANTIFICATION, Offset, find_date, find_offset
+from darts.preprocess.rasters import RasterHeader, raster_files, read_header, read_values, to_grid
+from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid, Scene
+
+BAND_NAMES: Mapping[str, str] = {
+    "B01": "coastal",
+    "B02": "blue",
+    "B03": "green",
+    "B04": "red",
+    "B05": "rededge071",
+    "B06": "rededge075",
+    "B07": "rededge078",
+    "B08": "nir",
+    "B8A": "nir08",
+    "B09": "nir09",
+    "B10": "swir10",
+    "B11": "swir16",
+    "B12": "swir22",
+}
+"""Name in Sentinel-2 products -> canonical name."""
+
+SCL = "scl"
+STACK_BANDS = ("blue", "green", "red", "nir")
+"""What the four bands of a `*_SR*` file are when it doesn't say."""
+
+_BAND = re.compile(r"(?:(?<![A-Za-z0-9])B[1-9]|B0[1-9]|B1[0-2]|B8A)(?![A-Za-z0-9])", re.IGNORECASE)
+_SCL = re.compile(r"(?<![A-Za-z0-9])SCL(?![A-Za-z0-9])", re.IGNORECASE)
+_SR = re.compile(r"_SR(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class BandSource:
+    """A band in a file: `index` counts from 1."""
+
+    header: RasterHeader
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel2Files:
+    """A Sentinel-2 scene as found on disk; see `scenes.SceneFiles`."""
+
+    scene_id: str
+    folder: Path
+    date: date | None
+    grid: Grid
+    bands: Mapping[str, BandSource]
+    scl: BandSource | None
+    metadata: Path | None
+    offset: Offset
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Every file that is read for the scene, sorted."""
+        sources = [*self.bands.values(), *([self.scl] if self.scl else [])]
+        metadata = [self.metadata] if self.metadata else []
+        return tuple(sorted({*(source.header.path for source in sources), *metadata}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how this scene is read."""
+        no_scl = "no scene classification (*SCL*), so every pixel with values counts as clear"
+        return tuple(note for note in (self.offset.note, None if self.scl else no_scl) if note)
+
+    @property
+    def facts(self) -> Mapping[str, str | int | float]:
+        """The offset that is added to the digital numbers, and where it comes from."""
+        return {"s2_offset": self.offset.value, "s2_offset_from": self.offset.origin}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel2Reader:
+    """Finds and reads Sentinel-2 scenes; see `scenes.SceneReader`."""
+
+    config: Sentinel2Config
+
+    def find(self, bands: Sequence[str]) -> list[Sentinel2Files]:
+        """The scenes below `--sentinel2-dir`, sorted by folder.
+
+        Raises
+        ------
+        SceneError
+            When there is none, or one of them lacks a band or can't be used.
+        ConfigError
+            When `--source-bands` names an unknown band.
+        """
+        source_bands = _source_names(self.config.source_bands)
+        folders = scene_folders(self.config.sentinel2_dir)
+        return [find_scene(folder, bands, source_bands, self.config.s2_offset) for folder in folders]
+
+    def read(self, files: Sentinel2Files, bands: Sequence[str]) -> Scene:
+        """Read reflectance and quality of a scene.
+
+        A pixel without a value in any of the bands, or of SCL class 0, is invalid: it is NaN in all bands.
+
+        Raises
+        ------
+        SceneError
+            When a file is damaged.
+        """
+        read = {name: _reflectance(files.bands[name], files.offset.value, files.grid) for name in bands}
+        quality = _quality(files, self.config.scl_ignore)
+        for values in read.values():
+            quality[np.isnan(values)] = INVALID
+        for values in read.values():
+            values[quality == INVALID] = np.nan
+        return Scene(files.scene_id, files.date, files.grid, read, quality)
+
+
+def scene_folders(root: Path) -> list[Path]:
+    """The folders of all scenes: `root` itself when it holds raster files, else those of its folders that do.
+
+    Raises
+    ------
+    SceneError
+        When there is none, or `root` holds raster files beside scene folders.
+    """
+    if not root.is_dir():
+        raise SceneError(f"--sentinel2-dir must be a folder of a scene or of scene folders, but {root} is no folder.")
+    root = root.resolve()
+    below = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    scenes = [path for path in below if _scene_rasters(path)]
+    if not _scene_rasters(root):
+        if not scenes:
+            raise SceneError(f"no scenes found: neither {root} nor a folder in it holds .tif, .tiff or .jp2 files.")
+        return scenes
+    if scenes and root.suffix != ".SAFE":
+        raise SceneError(
+            f"{root} must be one scene or a folder of scenes, but holds raster files and the scene folder "
+            f"{scenes[0].name}; give the one that you mean, or move the files of {root.name} into their own folder."
+        )
+    return [root]
+
+
+def _scene_rasters(folder: Path) -> list[Path]:
+    """The raster files of a scene; in a product as it is delivered (.SAFE) they lie deeper."""
+    if folder.suffix != ".SAFE":
+        return raster_files(folder)
+    return [path for images in sorted(folder.glob("GRANULE/*/IMG_DATA/**")) for path in raster_files(images)]
+
+
+def find_scene(
+    folder: Path, bands: Sequence[str], source_bands: Sequence[str | None], offset: float | None
+) -> Sentinel2Files:
+    """The files of one scene that hold the given bands.
+
+    Parameters
+    ----------
+    folder
+        The scene folder.
+    bands
+        Canonical names of the bands that are needed.
+    source_bands
+        Names of the bands of a stack that doesn't name them; None for a band to skip.
+    offset
+        `--s2-offset`.
+
+    Raises
+    ------
+    SceneError
+        When a band is missing, twice there, or in another coordinate reference system than the others.
+    """
+    rasters = _scene_rasters(folder)
+    single = _single_bands(rasters)
+    stack = None if single else _stack(folder, rasters, source_bands)
+    found = _stack_sources(stack, source_bands) if stack else {}
+    if missing := [band for band in bands if band not in (found or single)]:
+        known = ", ".join(name for name in (found or single) if name != SCL)
+        raise SceneError(f"{folder}: the bands {', '.join(missing)} are needed, but the scene has only {known}.")
+    sources = {band: found.get(band) or _finest(single[band], band) for band in bands}
+    scl = found.get(SCL) or _scl(rasters)
+    _check_crs(folder, [*sources.values(), *([scl] if scl else [])])
+    names = [*(source.header.path.stem for source in sources.values()), folder.name]
+    day = find_date(names)
+    metadata = next((folder / name for name in METADATA_FILES if (folder / name).is_file()), None)
+    return Sentinel2Files(
+        scene_id=_scene_id(folder, stack),
+        folder=folder,
+        date=day,
+        grid=min((source.header.grid for source in sources.values()), key=lambda grid: grid.pixel_area),
+        bands=sources,
+        scl=scl,
+        metadata=metadata,
+        offset=find_offset(_headers(sources), metadata, [folder.name, *names], offset, day),
+    )
+
+
+def _scene_id(folder: Path, stack: RasterHeader | None) -> str:
+    """The name of the folder; with a `*_SR*` file, also the first three parts of its name, which name the product."""
+    if stack is None or not _SR.search(stack.path.stem):
+        return folder.name
+    return f"{folder.name}_{'_'.join(stack.path.stem.split('_')[:3])}"
+
+
+def _headers(sources: Mapping[str, BandSource]) -> list[RasterHeader]:
+    return list({source.header.path: source.header for source in sources.values()}.values())
+
+
+def _single_bands(rasters: Sequence[Path]) -> dict[str, list[Path]]:
+    """Canonical name -> files that are named by this one band."""
+    found: dict[str, list[Path]] = {}
+    for path in rasters:
+        if band := _band_of(path.stem):
+            found.setdefault(band, []).append(path)
+    return found
+
+
+def _band_of(text: str) -> str | None:
+    """The band that a text names, if it names exactly one."""
+    codes = {match.upper() for match in _BAND.findall(text)}
+    names = {BAND_NAMES[code if len(code) == 3 else f"B0{code[1]}"] for code in codes}
+    return names.pop() if len(names) == 1 else None
+
+
+def _finest(paths: Sequence[Path], band: str) -> BandSource:
+    headers = sorted((read_header(path) for path in paths), key=lambda header: header.grid.pixel_area)
+    if len(headers) > 1 and headers[0].grid.pixel_area == headers[1].grid.pixel_area:
+        raise SceneError(
+            f"each band must come once at its finest resolution, but {headers[0].path} and {headers[1].path.name} both "
+            f"are {band}; keep one of them."
+        )
+    if headers[0].count != 1:
+        raise SceneError(
+            f"{headers[0].path} is named as the band {band}, but holds {headers[0].count} bands; rename it, and name "
+            "its bands with --source-bands."
+        )
+    return BandSource(headers[0], 1)
+
+
+def _scl(rasters: Sequence[Path]) -> BandSource | None:
+    paths = [path for path in rasters if _SCL.search(path.stem)]
+    return _finest(paths, "SCL") if paths else None
+
+
+def _stack(folder: Path, rasters: Sequence[Path], source_bands: Sequence[str | None]) -> RasterHeader:
+    """The one file of a scene that holds several known bands."""
+    candidates = [path for path in rasters if not _SCL.search(path.stem)]
+    candidates = [path for path in candidates if _SR.search(path.stem)] or candidates
+    headers = [read_header(path) for path in candidates]
+    if len(headers) == 1 and source_bands and headers[0].count != len(source_bands):
+        raise SceneError(
+            f"--source-bands must name every band of {headers[0].path}, which holds {headers[0].count}, but names "
+            f"{len(source_bands)}."
+        )
+    stacks = [header for header in headers if _stack_sources(header, source_bands)]
+    if len(stacks) == 1:
+        return stacks[0]
+    if stacks:
+        raise SceneError(
+            f"{folder} must hold one scene, but {stacks[0].path.name} and {stacks[1].path.name} both look like one; "
+            "give each a folder of its own."
+        )
+    raise SceneError(
+        f"{folder}: no bands can be recognised; name single-band files B02, B03, ..., or say with --source-bands what "
+        "the bands of the one file are."
+    )
+
+
+def _stack_sources(header: RasterHeader, source_bands: Sequence[str | None]) -> dict[str, BandSource]:
+    """Canonical name -> band of a stack; empty when it isn't known what its bands are."""
+    if source_bands:
+        names = list(source_bands) if len(source_bands) == header.count else []
+    else:
+        names = [_described(text) for text in header.descriptions]
+        if not any(names) and header.count == len(STACK_BANDS) and _SR.search(header.path.stem):
+            names = list(STACK_BANDS)
+    repeated = [name for name in names if name and names.count(name) > 1]
+    if repeated:
+        raise SceneError(f"{header.path}: each band must come once, but {repeated[0]} comes twice; use --source-bands.")
+    return {name: BandSource(header, index) for index, name in enumerate(names, start=1) if name}
+
+
+def _described(text: str) -> str | None:
+    """The canonical band that a description names, if any: `B2`, `B02 (blue)`, `Blue`, `SCL`."""
+    word = text.strip().lower()
+    return word if word in {*BAND_NAMES.values(), SCL} else _band_of(text)
+
+
+def _source_names(source_bands: Sequence[str]) -> list[str | None]:
+    """Canonical names of `--source-bands`; None for `-`."""
+    names = [None if text == "-" else _described(text) for text in source_bands]
+    for text, name in zip(source_bands, names, strict=True):
+        if name is None and text != "-":
+            raise ConfigError(
+                f"--source-bands: a band is {', '.join(BAND_NAMES)}, {', '.join(BAND_NAMES.values())}, {SCL}, or - to "
+                f"skip one, but got {text!r}."
+            )
+        if name is not None and names.count(name) > 1:
+            raise ConfigError(f"--source-bands: each band may come once, but {name} comes twice.")
+    return names
+
+
+def _check_crs(folder: Path, sources: Sequence[BandSource]) -> None:
+    first = sources[0].header
+    for source in sources:
+        if source.header.grid.crs != first.grid.crs:
+            raise SceneError(
+                f"{folder}: all files of a scene must have one coordinate reference system, but {first.path.name} has "
+                f"{first.grid.crs} and {source.header.path.name} has {source.header.grid.crs}; reproject one of them."
+            )
+
+
+def _reflectance(source: BandSource, offset: float, grid: Grid) -> np.ndarray:
+    """Reflectance on `grid`: float32, NaN where the digital number is 0, the declared nodata, or not finite."""
+    header = source.header
+    numbers = read_values(header.path, source.index)
+    empty = (numbers == 0) | (numbers == header.nodata[source.index - 1]) | ~np.isfinite(numbers)
+    _check_numbers(header.path, numbers, empty)
+    values = (numbers.astype(np.float32) + np.float32(offset)) / np.float32(QUANTIFICATION)
+    values[empty] = np.nan
+    return to_grid(values, header.grid, grid, smooth=True)
+
+
+def _check_numbers(path: Path, numbers: np.ndarray, empty: np.ndarray) -> None:
+    """Refuse reflectance where digital numbers belong: dividing it by 10000 would leave nothing to see."""
+    if numbers.dtype.kind == "f" and not empty.all() and (largest := numbers[~empty].max()) < 10:
+        raise SceneError(
+            f"{path}: values must be reflectance times 10000, but none is above {largest:.3g}; multiply them."
+        )
+
+
+def _quality(files: Sentinel2Files, scl_ignore: Sequence[int]) -> np.ndarray:
+    """Quality by the scene classification alone: uint8 (height, width)."""
+    if files.scl is None:
+        return np.full(files.grid.shape, GOOD, dtype=np.uint8)
+    header = files.scl.header
+    stored = read_values(header.path, files.scl.index).astype(np.float32)
+    classes = to_grid(stored, header.grid, files.grid, smooth=False)
+    quality = np.where(np.isin(classes, list(scl_ignore)), LOW, GOOD).astype(np.uint8)
+    quality[~(classes > 0)] = INVALID
+    return quality
