@@ -60,6 +60,11 @@ class RunDirectory:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the run was trained to its end, and its best checkpoint measured."""
+        return self.confusion.exists()
+
+    @property
     def figures(self) -> Path:
         """Folder of the figures (PNG)."""
         return self.path / "figures"

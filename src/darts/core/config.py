@@ -12,6 +12,11 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from darts.core.errors import ConfigError
 
+RECORD_KEYS = frozenset(
+    "schema_version n_patches n_bands fingerprint lo hi unit fill versions run_id dataset_fingerprint git_commit".split()
+)
+"""What the `config.toml` of an artifact records beside settings; such a file can be given as config file."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -141,7 +146,6 @@ def keyword_settings(function: Callable[..., R]) -> Callable[..., R]:
         return function(**build_configs(models, settings))
 
     vars(call)["__signature__"] = inspect.Signature(sorted(fields, key=lambda p: p.default is not p.empty))
-    del vars(call)["__wrapped__"]
     return call
 
 
@@ -206,6 +210,11 @@ def to_toml_value(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_toml_value(item) for item in value]
     return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def flat_settings(*configs: Config) -> dict[str, Any]:
+    """The settings of several groups, as keywords of a `keyword_settings` function."""
+    return {name: value for config in configs for name, value in config}
 
 
 def resolved_settings(*configs: Config) -> dict[str, Any]:

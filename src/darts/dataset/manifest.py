@@ -63,13 +63,6 @@ def software_versions() -> tuple[str, ...]:
     return tuple(f"{name} {importlib.metadata.version(name)}" for name in _RECORDED_PACKAGES)
 
 
-def manifest_keys() -> frozenset[str]:
-    """The keys of `config.toml` that are no settings of a command."""
-    return frozenset(
-        {"schema_version", "n_patches", "n_bands", "fingerprint", "lo", "hi", "unit", "fill", "versions"},
-    )
-
-
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write `config.toml` whole or not at all."""
     table: dict[str, Any] = {

@@ -1,0 +1,140 @@
+"""`train-smp`, `test-smp`, `convert-lightning-checkpoint`, `validate-dataset`."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from darts.cli.config import CommonConfig
+from darts.cli.options import config_options
+from darts.cli.output import say, say_metrics, say_next, say_table
+from darts.core.errors import DatasetError
+from darts.training.config import (
+    ConvertConfig,
+    DataConfig,
+    Hyperparameters,
+    LoggingConfig,
+    TestConfig,
+    TrainerConfig,
+    ValidateConfig,
+)
+
+if TYPE_CHECKING:
+    from darts.dataset.reader import Dataset
+
+PANEL = "Training"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command(
+        "validate-dataset",
+        rich_help_panel=PANEL,
+        epilog="Example: [bold]darts validate-dataset --train-data-dir data/s2 --deep[/bold]",
+    )(config_options(validate_dataset))
+    app.command(
+        "train-smp",
+        rich_help_panel=PANEL,
+        epilog="Example: [bold]darts train-smp --train-data-dir data/s2 --data-split-method region --data-split-by 'North "
+        "Shore' --model-encoder resnet34 --run-name first[/bold]",
+    )(config_options(train_smp))
+    app.command("test-smp", rich_help_panel=PANEL, epilog="Example: [bold]darts test-smp --run-name first[/bold]")(
+        config_options(test_smp)
+    )
+    app.command(
+        "convert-lightning-checkpoint",
+        rich_help_panel=PANEL,
+        epilog="Example: [bold]darts convert-lightning-checkpoint --lightning-checkpoint "
+        "artifacts/_runs/first-1a2b3c4d/checkpoints/best.ckpt --out-directory models[/bold]",
+    )(config_options(convert_lightning_checkpoint))
+
+
+def train_smp(
+    *,
+    data: DataConfig,
+    hyperparameters: Hyperparameters,
+    trainer: TrainerConfig,
+    logging: LoggingConfig,
+    common: CommonConfig,
+) -> None:
+    """Train one model on one fold of a dataset."""
+    from darts.training.run import PreparedRun, plan_run, run
+
+    spec = plan_run(data, hyperparameters, trainer, logging)
+    if common.dry_run:
+        counts = PreparedRun(spec).role_counts
+        say(f"would train {spec.run_name} on {counts['train']} patches, with {counts['val']} to validate on.")
+        return
+    result = run(spec)
+    say_metrics(f"best checkpoint of {result.run_name} (id {result.run_id}), {result.epochs} epochs", result.metrics)
+    say(f"everything is in {result.directory}")
+    say_next(f"darts test-smp --artifact-dir {logging.artifact_dir} --run-id {result.run_id}")
+
+
+def test_smp(*, test: TestConfig, common: CommonConfig) -> None:
+    """Test a run, or a checkpoint, on the test split."""
+    from darts.training import testing
+
+    if common.dry_run:
+        say(f"would test {testing.locate(test)[0]}.")
+        return
+    result = testing.test(test)
+    say_metrics(f"{result.checkpoint} on {result.patches} test patches", result.metrics)
+    say(f"figures are in {result.directory / 'figures'}")
+    say_next(f"darts convert-lightning-checkpoint --lightning-checkpoint {result.checkpoint} --out-directory models")
+
+
+def convert_lightning_checkpoint(*, convert: ConvertConfig, common: CommonConfig) -> None:
+    """Convert a training checkpoint into a model for a pipeline."""
+    from darts.training import convert as conversion
+
+    if common.dry_run:
+        say(f"would write {conversion.plan_conversion(convert).target}.")
+        return
+    result = conversion.convert(convert)
+    say(f"wrote {result.path}; its logits differ from the checkpoint's by at most {result.max_difference:.1e}.")
+    say_next(f"python -c \"from darts.training import load_model; print(load_model('{result.path}')[1])\"")
+
+
+def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: CommonConfig) -> None:
+    """Check a dataset directory: structure, splits and folds; with --deep every value of every patch."""
+    from darts.dataset.check import check_structure
+    from darts.training.splits import count_roles, make_folds, split_test, subsampled
+
+    dataset = check_structure(data.train_data_dir)
+    dataset.channel_indices(data.bands)
+    metadata = subsampled(dataset.metadata, data.subsample)
+    split = split_test(metadata, data)
+    folds = make_folds(metadata.loc[split.trainval], data)
+    manifest = dataset.manifest
+    say(
+        f"{data.train_data_dir}: {len(dataset)} patches of {manifest.patch_size} pixels, "
+        f"{int((~metadata['empty'].astype(bool)).sum())} with positives, {metadata['region'].nunique()} regions; bands "
+        f"{', '.join(manifest.band_names)}"
+    )
+    roles = count_roles(metadata, split, folds)
+    say_table("patches by role", ("role", "patches", "with positives", "regions"), roles)
+    for role in roles:
+        if not role[2]:
+            say(f"warning: {role[0]} has no patch with a positive pixel.")
+    if validate.deep and not common.dry_run:
+        _read_everything(dataset)
+    say_next(f"darts train-smp --train-data-dir {data.train_data_dir}")
+
+
+def _read_everything(dataset: "Dataset") -> None:
+    from rich.progress import track
+
+    from darts.core.log import console
+    from darts.dataset.check import read_all_samples
+
+    facts = list(track(read_all_samples(dataset), "reading", len(dataset), console=console, transient=True))
+    problems = [fact.problem for fact in facts if fact.problem]
+    for problem in problems[:20]:
+        say(problem)
+    if problems:
+        raise DatasetError(f"{len(problems)} of {len(dataset)} samples break a rule; build the dataset again.")
+    pixels, positive = (sum(getattr(fact, name) for fact in facts) for name in ("pixels", "positive"))
+    ignored = sum(fact.ignored for fact in facts)
+    say(
+        f"all {len(dataset)} samples are whole: {positive / pixels:.2%} positive, {ignored / pixels:.2%} ignored pixels."
+    )

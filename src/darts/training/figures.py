@@ -1,0 +1,146 @@
+"""Figures of a run, as PNG files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from darts.core.files import write_atomically
+from darts.dataset.schema import IGNORE, POSITIVE
+from darts.training.metrics import Confusion, Statistics, curve_metrics, curves
+
+_LABEL_COLORS = ListedColormap(["#f2efe6", "#b5361f", "#8d99a6"])
+_GRID = {"color": "#d9d9d9", "linewidth": 0.6}
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedSample:
+    """A patch and what was predicted for it.
+
+    Attributes
+    ----------
+    name
+        Shown above the patch.
+    x_chw
+        float32 (bands, h, w) in [0, 1].
+    y_hw
+        Label codes (h, w).
+    probability_hw
+        float32 (h, w) in [0, 1].
+    """
+
+    name: str
+    x_chw: np.ndarray
+    y_hw: np.ndarray
+    probability_hw: np.ndarray
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # No software version in the file: the same run draws the same bytes.
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", metadata={"Software": None}))
+    return path
+
+
+def rgb_image(x_chw: np.ndarray, bands: Sequence[str]) -> np.ndarray:
+    """A picture (h, w, 3) in [0, 1]: red, green and blue if there are, else the first band in grey, stretched 2 to 98 %."""
+    names = ("red", "green", "blue") if {"red", "green", "blue"} <= set(bands) else (bands[0],) * 3
+    image = np.stack([x_chw[list(bands).index(name)] for name in names], axis=-1)
+    low, high = np.percentile(image, [2, 98])
+    return np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+
+
+def draw_samples(samples: Sequence[PredictedSample], bands: Sequence[str], path: Path) -> Path:
+    """One row for each patch: image, label, predicted probability, and the outline of both over the image."""
+    figure = _new_figure(10, 2.6 * len(samples))
+    axes = figure.subplots(len(samples), 4, squeeze=False)
+    for row, sample in zip(axes, samples, strict=True):
+        image = rgb_image(sample.x_chw, bands)
+        row[0].imshow(image)
+        row[0].set_title(sample.name, fontsize=7)
+        row[1].imshow(sample.y_hw, cmap=_LABEL_COLORS, vmin=0, vmax=2, interpolation="nearest")
+        row[1].set_title("label (grey: ignored)", fontsize=7)
+        row[2].imshow(np.where(sample.y_hw == IGNORE, np.nan, sample.probability_hw), cmap="magma", vmin=0, vmax=1)
+        row[2].set_title("predicted probability", fontsize=7)
+        row[3].imshow(image)
+        _outline(row[3], sample.y_hw == POSITIVE, "#ffffff")
+        _outline(row[3], sample.probability_hw > 0.5, "#ffb000")
+        row[3].set_title("outlines: label white, predicted orange", fontsize=7)
+        for axis in row:
+            axis.set_axis_off()
+    return _save(figure, path)
+
+
+def _outline(axis: Any, mask: np.ndarray, color: str) -> None:
+    if mask.any() and not mask.all():
+        axis.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=1.0)
+
+
+def draw_confusion(confusion: Confusion, title: str, path: Path) -> Path:
+    """The confusion matrix, in pixels and as a share of the true class."""
+    counts = np.array([[confusion.tn, confusion.fp], [confusion.fn, confusion.tp]], dtype=float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = _new_figure(4.2, 3.8)
+    axis = figure.subplots()
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), share in np.ndenumerate(shares):
+        color = "white" if share > 0.5 else "black"
+        axis.text(j, i, f"{share:.1%}\n{counts[i, j]:,.0f} px", ha="center", va="center", color=color)
+    axis.set_xticks([0, 1], ["background", "positive"])
+    axis.set_yticks([0, 1], ["background", "positive"], rotation=90, va="center")
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("label")
+    axis.set_title(title, fontsize=10)
+    return _save(figure, path)
+
+
+def draw_roc(statistics: Statistics, title: str, path: Path) -> Path:
+    """The ROC curve, with that of guessing."""
+    c = curves(statistics.histogram)
+    area = curve_metrics(statistics.histogram)["AUROC"]
+    figure = _new_figure(4.2, 4)
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="guessing")
+    axis.plot(c.false_positive_rate, c.recall, color="#1f5fa8", label=f"model, area {area:.3f}")
+    _finish_curve(axis, "false positive rate", "recall", title)
+    return _save(figure, path)
+
+
+def draw_precision_recall(statistics: Statistics, title: str, path: Path) -> Path:
+    """The precision-recall curve, with that of guessing."""
+    c = curves(statistics.histogram)
+    precision = curve_metrics(statistics.histogram)["AveragePrecision"]
+    positives = statistics.histogram[1].sum() / max(statistics.histogram.sum(), 1)
+    figure = _new_figure(4.2, 4)
+    axis = figure.subplots()
+    axis.axhline(positives, color="#999999", linestyle="--", linewidth=1, label="guessing")
+    axis.plot(c.recall, c.precision, color="#1f5fa8", label=f"model, average precision {precision:.3f}")
+    _finish_curve(axis, "recall", "precision", title)
+    return _save(figure, path)
+
+
+def _finish_curve(axis: Any, x_label: str, y_label: str, title: str) -> None:
+    axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x_label, ylabel=y_label)
+    axis.set_title(title, fontsize=10)
+    axis.grid(**_GRID)
+    axis.legend(loc="best", fontsize=8)
+
+
+def draw_statistics(statistics: Statistics, stage: str, folder: Path) -> list[Path]:
+    """Confusion matrix, ROC and precision-recall of a stage."""
+    return [
+        draw_confusion(statistics.total(), f"{stage}: confusion of pixels", folder / f"{stage}-confusion-matrix.png"),
+        draw_roc(statistics, f"{stage}: ROC", folder / f"{stage}-roc.png"),
+        draw_precision_recall(statistics, f"{stage}: precision and recall", folder / f"{stage}-precision-recall.png"),
+    ]

@@ -1,0 +1,160 @@
+"""Where the metrics of a run go: a CSV file always, Weights & Biases when asked for."""
+
+import csv
+import io
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from darts.core.files import write_text
+from darts.core.log import get_logger
+
+_log = get_logger(__name__)
+
+
+class EpochTable(Logger):
+    """`metrics.csv`: one row for each epoch; rows that are there when it starts are kept."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._is_saved = True
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                self._rows = {int(row["epoch"]): dict(row) for row in csv.DictReader(file)}
+
+    @property
+    def name(self) -> str:
+        """Name of the logger."""
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        """The table has one version."""
+        return ""
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Settings are written by the run itself."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Take the metrics of an epoch; those of single steps are left to the tracker."""
+        kept = {name: value for name, value in metrics.items() if not name.endswith("_step") and name != "epoch"}
+        if kept and "epoch" in metrics:
+            row = self._rows.setdefault(int(metrics["epoch"]), {"epoch": int(metrics["epoch"])})
+            self._is_saved = False
+            row.update({"step": step} | {name: repr(float(value)) for name, value in kept.items()})
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the table whole."""
+        if self._is_saved:
+            return
+        columns = list(dict.fromkeys(name for row in self._rows.values() for name in row))
+        ordered = ["epoch", "step", *sorted(set(columns) - {"epoch", "step"})]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ordered, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for _, row in sorted(self._rows.items()))
+        write_text(self.path, text.getvalue())
+        self._is_saved = True
+
+
+class WandbTracker(Logger):
+    """Weights & Biases, which may fail in any way and never stops a run.
+
+    A server that doesn't answer in a few seconds, or a missing key, turns the run into an offline one, kept in the run
+    directory and ready for `wandb sync`.
+    """
+
+    START_SECONDS = 5
+    FINISH_SECONDS = 30
+
+    def __init__(self, directory: Path, run_name: str, run_id: str, *, project: str, entity: str | None) -> None:
+        super().__init__()
+        self._directory = directory
+        self._run: Any = None
+        self._identity: dict[str, Any] = {
+            "id": run_id,
+            "name": run_name,
+            "project": project,
+            "entity": entity,
+            "dir": str(directory),
+        }
+        self._guarded(self._start)
+
+    @property
+    def name(self) -> str:
+        """Name of the logger."""
+        return "wandb"
+
+    @property
+    def version(self) -> str:
+        """Id of the run."""
+        return str(self._identity["id"])
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- tracking must never stop training
+            _log.warning("Weights & Biases failed, training goes on without it: %s", " ".join(str(error).split())[:200])
+            self._run = None
+
+    def _start(self) -> None:
+        import wandb
+
+        os.environ.setdefault("WANDB_SILENT", "true")
+        settings = wandb.Settings(init_timeout=self.START_SECONDS, silent=True)
+        mode: Any = os.environ.get("WANDB_MODE") or ("online" if self._has_key() else "offline")
+        if mode == "offline" and "WANDB_MODE" not in os.environ:
+            _log.warning("Weights & Biases has no API key (see: wandb login), so the run is kept offline.")
+        try:
+            self._run = wandb.init(**self._identity, mode=mode, settings=settings)
+        except Exception as error:  # noqa: BLE001 -- no network, no server, wrong key: all end offline
+            reason = " ".join(str(error).split())[:120]
+            _log.warning("Weights & Biases can't be reached (%s), so the run is kept offline.", reason)
+            self._run = wandb.init(**self._identity, mode="offline", settings=settings)
+
+    @staticmethod
+    def _has_key() -> bool:
+        import wandb
+
+        return bool(os.environ.get("WANDB_API_KEY") or wandb.setup().settings.api_key)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Send the settings."""
+        if self._run is not None:
+            self._guarded(lambda: self._run.config.update(dict(params), allow_val_change=True))
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Send metrics."""
+        if self._run is not None:
+            self._guarded(lambda: self._run.log({**metrics, "trainer/global_step": step}))
+
+    @rank_zero_only
+    def log_figure(self, name: str, path: Path) -> None:
+        """Send a PNG file."""
+        if self._run is not None:
+            import wandb
+
+            self._guarded(lambda: self._run.log({name: wandb.Image(str(path))}))
+
+    @rank_zero_only
+    def close(self) -> None:
+        """Finish the run, in bounded time."""
+        if self._run is None:
+            return
+        offline = bool(getattr(self._run, "offline", False))
+        finishing = threading.Thread(target=lambda: self._guarded(self._run.finish), daemon=True)
+        finishing.start()
+        finishing.join(self.FINISH_SECONDS)
+        if offline:
+            _log.warning("send the offline run later with: wandb sync %s", self._directory / "wandb" / "offline-run-*")

@@ -1,0 +1,343 @@
+"""One run: a `RunSpec` is the plan, a `RunResult` the outcome."""
+
+import importlib.metadata
+import logging as standard_logging
+import shlex
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pandas as pd
+import tomli_w
+import torch
+from lightning.pytorch.loggers.logger import Logger
+
+from darts.core.artifacts import RunDirectory, run_directory
+from darts.core.config import Config, keyword_settings, resolved_settings
+from darts.core.errors import CheckpointError, DartsError, RunError
+from darts.core.files import make_directory, write_atomically, write_text
+from darts.core.log import get_logger
+from darts.core.names import random_id, random_name
+from darts.training.callbacks import run_callbacks, sample_figures
+from darts.training.checkpoint import SafeCheckpointIO, load_checkpoint, model_config, model_state
+from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, TrainerConfig
+from darts.training.datamodule import PatchDataModule
+from darts.training.devices import resolve_devices
+from darts.training.figures import draw_statistics
+from darts.training.loggers import EpochTable, WandbTracker
+from darts.training.metrics import Statistics, named_metrics
+from darts.training.model import ModelSpec, require_model_takes
+from darts.training.module import SegmentationModule
+
+_log = get_logger(__name__)
+_VERSIONED = ("darts", "torch", "lightning", "segmentation-models-pytorch", "timm", "numpy", "zarr")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One fit of one set of hyperparameters on one fold with one seed."""
+
+    data: DataConfig
+    hyperparameters: Hyperparameters
+    trainer: TrainerConfig
+    logging: LoggingConfig
+    run_name: str
+    run_id: str
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where the run leaves its files."""
+        return run_directory(self.logging.artifact_dir, self.run_name, self.run_id)
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """All groups of settings."""
+        return (self.data, self.hyperparameters, self.trainer, self.logging)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run gave.
+
+    Attributes
+    ----------
+    checkpoint
+        The best checkpoint by val/JaccardIndex.
+    epochs
+        Epochs that were trained.
+    duration
+        Seconds.
+    metrics
+        Validation metrics of the best checkpoint, by name.
+    """
+
+    run_name: str
+    run_id: str
+    directory: Path
+    checkpoint: Path
+    fold: int
+    seed: int
+    epochs: int
+    duration: float
+    metrics: dict[str, float]
+
+
+def plan_run(
+    data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: LoggingConfig
+) -> RunSpec:
+    """Give a run its name and id."""
+    return RunSpec(data, hyperparameters, trainer, logging, logging.run_name or random_name(), random_id())
+
+
+class PreparedRun:
+    """A run that has passed every check that needs no training; nothing is written yet."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+        self.accelerator, self.devices = resolve_devices(spec.trainer.device)
+        self.data = PatchDataModule(spec.data, spec.hyperparameters, spec.trainer)
+        self.roles = self.data.roles()
+        self.model_spec = ModelSpec(
+            spec.hyperparameters.model_arch, spec.hyperparameters.model_encoder, len(self.data.bands)
+        )
+        self.resume_from = self._resumable(spec.trainer.continue_from_checkpoint)
+        pl.seed_everything(spec.trainer.random_seed, workers=True, verbose=False)
+        self.module = SegmentationModule(
+            self._model_config(),
+            spec.hyperparameters.model_dump(mode="json"),
+            self.data.regions,
+            spec.trainer.random_seed,
+            spec.hyperparameters.model_encoder_weights,
+        )
+        require_model_takes(self.module.model, self.model_spec, self.data.dataset.manifest.patch_size)
+
+    @cached_property
+    def role_counts(self) -> dict[str, int]:
+        """Number of patches to train, validate and test on."""
+        return {role: int((self.roles["role"] == role).sum()) for role in ("train", "val", "test")}
+
+    def _model_config(self) -> dict[str, Any]:
+        manifest = self.data.dataset.manifest
+        scaling = {band.name: band.as_dict() for band in manifest.bands}
+        return {
+            "model": self.model_spec.as_dict(),
+            "bands": list(self.data.bands),
+            "scaling": {name: scaling[name] for name in self.data.bands},
+            "patch_size": manifest.patch_size,
+            "run_name": self.spec.run_name,
+            "run_id": self.spec.run_id,
+            "dataset_fingerprint": manifest.fingerprint or "none",
+            "settings": resolved_settings(*self.spec.configs),
+        }
+
+    def _resumable(self, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        checkpoint = load_checkpoint(path)
+        before = model_config(checkpoint, path)
+        now = {"model": self.model_spec.as_dict(), "bands": list(self.data.bands)}
+        for name, value in now.items():
+            if before[name] != value:
+                raise CheckpointError(
+                    f"--continue-from-checkpoint: {path} was trained with {name} {before[name]}, but this run has {value}; "
+                    "use the same settings."
+                )
+        if checkpoint.get("epoch", 0) + 1 >= self.spec.trainer.max_epochs:
+            raise RunError(
+                f"--continue-from-checkpoint: {path} has finished {checkpoint['epoch'] + 1} epochs already; raise "
+                f"--max-epochs above {self.spec.trainer.max_epochs}."
+            )
+        return path
+
+
+def run(spec: RunSpec) -> RunResult:
+    """Train, and measure the best checkpoint on the val rows.
+
+    Raises
+    ------
+    DartsError
+        Before anything is written, when the run can't work.
+    KeyboardInterrupt
+        When it was interrupted, saying how to go on.
+    """
+    quieten_lightning()
+    prepared = PreparedRun(spec)
+    started = time.monotonic()
+    _claim_directory(prepared)
+    trainer = _fit(prepared)
+    statistics = _validate_best(prepared)
+    metrics = named_metrics("val", statistics)
+    return RunResult(
+        run_name=spec.run_name,
+        run_id=spec.run_id,
+        directory=spec.directory.path,
+        checkpoint=spec.directory.best_checkpoint,
+        fold=spec.data.fold,
+        seed=spec.trainer.random_seed,
+        epochs=trainer.current_epoch,
+        duration=time.monotonic() - started,
+        metrics=metrics,
+    )
+
+
+def train(
+    data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: LoggingConfig
+) -> RunResult:
+    """Plan a run and run it."""
+    return run(plan_run(data, hyperparameters, trainer, logging))
+
+
+train_smp = keyword_settings(train)
+"""Train a model; the keywords are the flags of `darts train-smp`, with underscores."""
+
+
+def _claim_directory(prepared: PreparedRun) -> None:
+    spec, directory = prepared.spec, prepared.spec.directory
+    make_directory(directory.path.parent, RunError)
+    try:
+        directory.path.mkdir()
+    except FileExistsError:
+        raise RunError(
+            f"a run has a folder of its own, but {directory.path} exists; choose another --run-name."
+        ) from None
+    record = resolved_settings(*spec.configs) | {
+        "run_name": spec.run_name,
+        "run_id": spec.run_id,
+        "dataset_fingerprint": prepared.data.dataset.manifest.fingerprint or "none",
+        "git_commit": _git_commit(),
+        "versions": [f"{name} {importlib.metadata.version(name)}" for name in _VERSIONED],
+    }
+    write_text(directory.config, tomli_w.dumps({"darts": record}))
+    write_atomically(directory.split, lambda path: prepared.roles.to_parquet(path, index=False))
+
+
+def _git_commit() -> str:
+    """The commit of the source that runs, or `none` outside of a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+
+
+def _fit(prepared: PreparedRun) -> pl.Trainer:
+    spec, directory, data = prepared.spec, prepared.spec.directory, prepared.data
+    figures = sample_figures(
+        data.metadata, data.fold_rows.val, data.bands, directory.figures, spec.logging.plot_every_n_val_epochs
+    )
+    loggers = _loggers(spec)
+    trainer = make_trainer(
+        prepared.accelerator,
+        prepared.devices,
+        max_epochs=spec.trainer.max_epochs,
+        callbacks=run_callbacks(directory, spec.trainer, figures),
+        logger=loggers,
+        log_every_n_steps=spec.logging.log_every_n_steps,
+        check_val_every_n_epoch=spec.logging.check_val_every_n_epoch,
+    )
+    try:
+        trainer.fit(
+            prepared.module,
+            train_dataloaders=data.train_dataloader(),
+            val_dataloaders=data.val_dataloader(),
+            ckpt_path=prepared.resume_from,
+            weights_only=True,
+        )
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt(_how_to_go_on(spec, trainer.current_epoch)) from None
+        raise
+    except DartsError as error:
+        raise _from_worker(error) from None
+    finally:
+        for logger in loggers:
+            if isinstance(logger, WandbTracker):
+                logger.close()
+    return trainer
+
+
+def _from_worker(error: DartsError) -> DartsError:
+    """The error itself, where a loading process has wrapped it into its traceback."""
+    _, marker, message = str(error).rpartition(f"{type(error).__name__}: ")
+    return type(error)(message.strip()) if marker and str(error).startswith("Caught ") else error
+
+
+def _how_to_go_on(spec: RunSpec, epochs: int) -> str:
+    if not spec.directory.last_checkpoint.exists():
+        return f"stopped before the first epoch was finished; {spec.directory.path} can be removed."
+    command = shlex.join(["darts", *sys.argv[1:], "--continue-from-checkpoint", str(spec.directory.last_checkpoint)])
+    return f"stopped after {epochs} epochs. Go on with: {command}"
+
+
+def _loggers(spec: RunSpec) -> list[Logger]:
+    loggers: list[Logger] = [EpochTable(spec.directory.metrics)]
+    if spec.logging.wandb_project:
+        tracker = WandbTracker(
+            spec.directory.path,
+            spec.run_name,
+            spec.run_id,
+            project=spec.logging.wandb_project,
+            entity=spec.logging.wandb_entity,
+        )
+        tracker.log_hyperparams(resolved_settings(*spec.configs))
+        loggers.append(tracker)
+    return loggers
+
+
+def make_trainer(accelerator: str, devices: Any, **settings: Any) -> pl.Trainer:
+    """A Trainer with what all runs and tests have in common."""
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        deterministic="warn",
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(c, pl.callbacks.ProgressBar) for c in settings.get("callbacks", ())),
+        enable_checkpointing="max_epochs" in settings,
+        plugins=[SafeCheckpointIO()],
+        use_distributed_sampler=False,
+        **settings,
+    )
+
+
+def _validate_best(prepared: PreparedRun) -> Statistics:
+    """Measure the best checkpoint on the val rows, and draw it."""
+    directory, data, module = prepared.spec.directory, prepared.data, prepared.module
+    module.model.load_state_dict(model_state(load_checkpoint(directory.best_checkpoint), directory.best_checkpoint))
+    figures = sample_figures(data.metadata, data.fold_rows.val, data.bands, directory.figures)
+    trainer = make_trainer(prepared.accelerator, prepared.devices, callbacks=[figures], logger=False)
+    trainer.validate(module, dataloaders=data.val_dataloader(), verbose=False, weights_only=True)
+    statistics = module.statistics["val"]
+    draw_statistics(statistics, "val", directory.figures)
+    write_confusion(directory, "val", statistics, data.regions)
+    return statistics
+
+
+ALL_REGIONS = "(all)"
+
+
+def write_confusion(directory: RunDirectory, split: str, statistics: Statistics, regions: tuple[str, ...]) -> None:
+    """Put the confusion of a split, in all and by region, into `confusion.parquet`, in the place of an earlier one."""
+    parts = {ALL_REGIONS: statistics.total()} | {
+        region: statistics.group(index) for index, region in enumerate(regions) if statistics.confusion[index].sum()
+    }
+    table = pd.DataFrame([{"split": split, "region": region, **asdict(part)} for region, part in parts.items()])
+    if directory.confusion.exists():
+        before = pd.read_parquet(directory.confusion)
+        table = pd.concat([before[before["split"] != split], table], ignore_index=True)
+    write_atomically(directory.confusion, lambda path: table.to_parquet(path, index=False))
+
+
+def quieten_lightning() -> None:
+    """Leave out what Lightning says about itself; what concerns a user is said by `darts`."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        standard_logging.getLogger(name).setLevel(standard_logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    torch.set_float32_matmul_precision("high")

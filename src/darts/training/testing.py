@@ -1,0 +1,165 @@
+"""Test a run, or any checkpoint, on a test split."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darts.core.artifacts import RunDirectory, find_runs
+from darts.core.config import build_config, keyword_settings
+from darts.core.errors import CheckpointError, ConfigError, RunError
+from darts.core.files import write_text
+from darts.core.log import get_logger
+from darts.training.callbacks import sample_figures
+from darts.training.checkpoint import load_checkpoint, model_config, model_state
+from darts.training.config import DataConfig, Hyperparameters, TestConfig, TrainerConfig
+from darts.training.datamodule import PatchDataModule
+from darts.training.devices import resolve_devices
+from darts.training.figures import draw_statistics
+from darts.training.metrics import named_metrics
+from darts.training.model import ModelSpec, require_model_takes
+from darts.training.module import SegmentationModule
+from darts.training.run import make_trainer, quieten_lightning, write_confusion
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What a test gave.
+
+    Attributes
+    ----------
+    directory
+        Where figures and metrics are.
+    checkpoint
+        What was tested.
+    patches
+        Number of patches it was tested on.
+    metrics
+        By name, such as test/JaccardIndex.
+    """
+
+    directory: Path
+    checkpoint: Path
+    patches: int
+    metrics: dict[str, float]
+
+
+def find_run(artifact_dir: Path, run_name: str | None, run_id: str | None) -> RunDirectory:
+    """The one run with this name or id, or both.
+
+    Raises
+    ------
+    RunError
+        When there is none, or more than one, listing what there is.
+    """
+    runs = find_runs(artifact_dir)
+    wanted = [one for one in runs if run_name in (None, one.name_and_id[0]) and run_id in (None, one.name_and_id[1])]
+    asked = " and ".join(f"{what} {value}" for what, value in (("name", run_name), ("id", run_id)) if value)
+    if not wanted:
+        there = ", ".join(one.path.name for one in runs[-5:]) or "no run at all"
+        raise RunError(f"{artifact_dir} has no run with the {asked}; it has {there}.")
+    if len(wanted) > 1:
+        ids = ", ".join(one.name_and_id[1] for one in wanted)
+        raise RunError(f"{artifact_dir} has {len(wanted)} runs with the {asked}; choose one with --run-id: {ids}.")
+    return wanted[0]
+
+
+def test(config: TestConfig) -> TestResult:
+    """Measure a checkpoint on its test split, and draw it.
+
+    Raises
+    ------
+    DartsError
+        When run, checkpoint or dataset can't be found or don't fit together.
+    """
+    quieten_lightning()
+    checkpoint, folder = locate(config)
+    content = load_checkpoint(checkpoint)
+    described = model_config(content, checkpoint)
+    data = _test_data(config, described, checkpoint)
+    module = _module(content, described, checkpoint, data)
+    accelerator, devices = resolve_devices(config.device)
+    figures = sample_figures(data.metadata, data.split.test, data.bands, folder.figures)
+    trainer = make_trainer(accelerator, devices, callbacks=[figures], logger=False)
+    trainer.test(module, dataloaders=data.test_dataloader(), verbose=False, weights_only=True)
+    statistics = module.statistics["test"]
+    metrics = named_metrics("test", statistics)
+    draw_statistics(statistics, "test", folder.figures)
+    write_confusion(folder, "test", statistics, data.regions)
+    write_text(folder.test_metrics, json.dumps(metrics, indent=2) + "\n")
+    return TestResult(folder.path, checkpoint, len(data.split.test), metrics)
+
+
+test_smp = keyword_settings(test)
+"""Test a run or a checkpoint; the keywords are the flags of `darts test-smp`, with underscores."""
+
+
+def locate(config: TestConfig) -> tuple[Path, RunDirectory]:
+    """The checkpoint to test, and the run directory that takes the results."""
+    if config.checkpoint is not None:
+        beside = config.checkpoint.resolve().parent
+        is_of_run = beside.name == "checkpoints" and RunDirectory(beside.parent).split.exists()
+        return config.checkpoint, RunDirectory(
+            beside.parent if is_of_run else beside / f"{config.checkpoint.stem}-test"
+        )
+    directory = find_run(config.artifact_dir, config.run_name, config.run_id)
+    if not directory.best_checkpoint.exists():
+        raise CheckpointError(
+            f"the run {directory.path.name} has no best checkpoint: it was stopped before its first validation; train again."
+        )
+    return directory.best_checkpoint, directory
+
+
+def _test_data(config: TestConfig, described: dict[str, Any], checkpoint: Path) -> PatchDataModule:
+    recorded: dict[str, Any] = dict(described.get("settings", {}))
+    settings = {name: recorded[name] for name in DataConfig.model_fields if name in recorded}
+    settings |= {"bands": described["bands"], "in_memory": False}
+    if config.train_data_dir is not None:
+        settings["train_data_dir"] = config.train_data_dir
+    if config.data_split_method is not None:
+        settings |= {"data_split_method": config.data_split_method, "data_split_by": config.data_split_by}
+    if "train_data_dir" not in settings:
+        raise ConfigError(
+            f"--train-data-dir: {checkpoint} doesn't say what it was trained on; give a dataset directory."
+        )
+    data_config = build_config(DataConfig, settings)
+    hyperparameters = Hyperparameters(batch_size=config.batch_size)
+    trainer = TrainerConfig(num_workers=config.num_workers)
+    assert isinstance(data_config, DataConfig)
+    data = PatchDataModule(data_config, hyperparameters, trainer)
+    _require_same_dataset(config, described, data)
+    return data
+
+
+def _require_same_dataset(config: TestConfig, described: dict[str, Any], data: PatchDataModule) -> None:
+    """Another dataset would be split anew, and what the model was trained on could come into the test."""
+    before, now = described.get("dataset_fingerprint", "none"), data.dataset.manifest.fingerprint or "none"
+    if before == now:
+        return
+    if config.train_data_dir is None:
+        raise RunError(
+            f"{data.dataset.directory} was changed since the model was trained on it, so its test split may hold patches "
+            "that it was trained on; build it as it was, or name a dataset with --train-data-dir."
+        )
+    _log.warning("%s is not the dataset that the model was trained on.", data.dataset.directory)
+
+
+def _module(
+    content: dict[str, Any], described: dict[str, Any], checkpoint: Path, data: PatchDataModule
+) -> SegmentationModule:
+    hyperparameters = (content.get("hyper_parameters") or {}).get("hyperparameters", {})
+    module = SegmentationModule(
+        {"model": ModelSpec.from_dict(described["model"]).as_dict(), "bands": described["bands"]},
+        hyperparameters,
+        data.regions,
+    )
+    require_model_takes(module.model, module.spec, data.dataset.manifest.patch_size)
+    try:
+        module.model.load_state_dict(model_state(content, checkpoint))
+    except RuntimeError:
+        raise CheckpointError(
+            f"the weights in {checkpoint} don't fit the model that it describes; use another one."
+        ) from None
+    return module
