@@ -99,8 +99,8 @@ def labels_below(path: Path) -> list[LabelFile]:
     files = [read_labels(file) for file in paths]
     if not any(len(file.polygons) for file in files):
         raise SceneError(
-            f"--labels-dir must hold label polygons (.shp, .gpkg or .geojson), but {path} has {len(files)} label files "
-            "and no polygon; check the path."
+            f"--labels-dir must hold label polygons (.shp, .gpkg or .geojson), but none of {len(files)} label files in "
+            f"{path} has a polygon; check the path."
         )
     return files
 

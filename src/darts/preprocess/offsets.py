@@ -75,7 +75,7 @@ def _assumed(day: date | None) -> Offset:
     if day is not None and day >= OFFSET_SINCE_DATE:
         return Offset(0, "nothing", f"acquired after 2022-01-25 but without a known offset, so 0 is taken: {advice}")
     return Offset(
-        0, "nothing", f"neither metadata nor name tell the offset of the digital numbers, so 0 is taken: {advice}"
+        0, "nothing", f"neither metadata nor name tells the offset of the digital numbers, so 0 is taken: {advice}"
     )
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-from darts.core.errors import SceneError
+from darts.core.errors import DartsError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,7 +34,7 @@ def run_in_order(function: Callable[[T], R], tasks: Sequence[T], workers: int) -
 
     Raises
     ------
-    SceneError
+    DartsError
         When a process was killed; other errors of `function` are passed on.
     """
     workers = min(workers, len(tasks))
@@ -48,7 +48,7 @@ def run_in_order(function: Callable[[T], R], tasks: Sequence[T], workers: int) -
         yield from _results(pool, function, tasks, workers)
         pool.shutdown()
     except BrokenProcessPool:
-        raise SceneError(
+        raise DartsError(
             "a process that worked on a scene was ended from outside, perhaps for want of memory; run the command "
             "again with fewer --workers."
         ) from None

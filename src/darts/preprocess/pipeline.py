@@ -7,24 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
-import numpy as np
-
 from darts.core.config import Config, keyword_settings, resolved_settings
 from darts.core.errors import DatasetError
 from darts.core.log import get_logger
 from darts.dataset.journal import SceneEntry, read_metadata
-from darts.dataset.writer import DatasetWriter, SceneStage, StagedScene, open_writer
-from darts.preprocess.auxiliary import region_of
+from darts.dataset.writer import DatasetWriter, open_writer
 from darts.preprocess.config import AuxiliaryConfig, LabelConfig, ObsoleteConfig, PatchConfig, Sentinel2Config
-from darts.preprocess.features import compute_band, fill, measured_bands, normalise
-from darts.preprocess.labels import burn, count_without_pixel, erode, mask_bad_pixels
 from darts.preprocess.parallel import count_workers, run_in_order
-from darts.preprocess.patches import Window, patch_windows, reason_to_drop
-from darts.preprocess.plan import Plan, ScenePlan, make_plan
+from darts.preprocess.plan import Plan, make_plan
 from darts.preprocess.progress import show_progress
-from darts.preprocess.scenes import Scene, SceneReader
+from darts.preprocess.scenes import SceneReader
 from darts.preprocess.sentinel2 import Sentinel2Reader
+from darts.preprocess.staging import SceneTask, make_patches
 
 _log = get_logger(__name__)
 
@@ -73,19 +67,7 @@ class PreprocessResult:
     already_complete: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneTask:
-    """All that a process needs to make the patches of one scene."""
-
-    plan: ScenePlan
-    reader: SceneReader[Any]
-    stage: SceneStage
-    labels: LabelConfig
-    patches: PatchConfig
-
-
-@keyword_settings
-def preprocess_s2_train_data(
+def preprocess_sentinel2(
     sentinel2: Sentinel2Config,
     labels: LabelConfig,
     patches: PatchConfig,
@@ -111,15 +93,14 @@ def preprocess_s2_train_data(
     return _preprocess(reader, _recorded(sentinel2, labels, patches), labels, patches)
 
 
-@keyword_settings
-def plan_s2_train_data(
+def plan_sentinel2(
     sentinel2: Sentinel2Config,
     labels: LabelConfig,
     patches: PatchConfig,
     auxiliary: AuxiliaryConfig,  # noqa: ARG001 -- accepted, and said so in its help
     obsolete: ObsoleteConfig,
 ) -> Plan:
-    """What `preprocess_s2_train_data` would do with the same settings; writes nothing.
+    """What `preprocess_sentinel2` would do with the same settings; reads no pixels and writes nothing.
 
     Raises
     ------
@@ -130,6 +111,12 @@ def plan_s2_train_data(
     """
     _warn_of_obsolete(obsolete)
     return make_plan(Sentinel2Reader(sentinel2), labels, patches)
+
+
+preprocess_s2_train_data = keyword_settings(preprocess_sentinel2)
+"""Make a dataset directory from Sentinel-2 scenes and label polygons; keywords as the flags."""
+plan_s2_train_data = keyword_settings(plan_sentinel2)
+"""What `preprocess_s2_train_data` would do with the same keywords."""
 
 
 def _warn_of_obsolete(obsolete: ObsoleteConfig) -> None:
@@ -163,8 +150,9 @@ def _preprocess(
         try:
             _commit_scenes(writer, plan, reader, labels, patches)
             _check_not_empty(writer)
-        except Exception:
-            if not sum(scene.patches for scene in writer.finished_scenes):
+        except BaseException:
+            # Without a patch there is nothing to go on with, and other settings must be free to begin here.
+            if not any(scene.patches for scene in writer.finished_scenes):
                 writer.discard()
             raise
         writer.finish()
@@ -244,65 +232,3 @@ def _result(writer: DatasetWriter, plan: Plan, *, resumed: int, already_complete
         resumed_scenes=resumed,
         already_complete=already_complete,
     )
-
-
-def make_patches(task: SceneTask) -> StagedScene:
-    """Read one scene, cut it, and stage the patches that are kept; runs in any process.
-
-    Raises
-    ------
-    SceneError
-        When a file of the scene is damaged.
-    """
-    plan, labels, grid = task.plan, task.plan.labels, task.plan.files.grid
-    scene = task.reader.read(plan.files, measured_bands(task.patches.bands))
-    quality = erode(scene.quality, task.patches.mask_erosion_size)
-    y = mask_bad_pixels(burn(labels, grid, all_touched=task.labels.all_touched), quality)
-    windows = list(patch_windows(*grid.shape, task.patches.patch_size, task.patches.overlap))
-    dropped: Counter[str] = Counter()
-    for window, row in zip(windows, _rows(plan, scene, windows), strict=True):
-        reason = _stage_patch(task, scene, y, window, row)
-        if reason:
-            dropped[reason] += 1
-    missed = count_without_pixel(labels, grid, all_touched=task.labels.all_touched)
-    entry = SceneEntry(
-        scene_id=plan.scene_id,
-        inputs=dict(plan.inputs),
-        dropped=dict(sorted(dropped.items())),
-        labels=len(labels),
-        facts={**plan.files.facts, "labels_without_pixel": missed},
-    )
-    return task.stage.finish(entry, labels.assign(sample_id=plan.scene_id))
-
-
-def _stage_patch(task: SceneTask, scene: Scene, y: np.ndarray, window: Window, row: Mapping[str, Any]) -> str | None:
-    """Stage one patch, or say why it is dropped."""
-    bands = task.stage.bands
-    cut = {name: values[window.slices] for name, values in scene.bands.items()}
-    x_chw = np.stack([normalise(compute_band(band.name, cut), band) for band in bands])
-    y_hw = np.ascontiguousarray(y[window.slices])
-    reason = reason_to_drop(
-        x_chw, y_hw, exclude_nopositive=task.patches.exclude_nopositive, exclude_nan=task.patches.exclude_nan
-    )
-    if reason is None:
-        task.stage.add(fill(x_chw, bands), y_hw, row)
-    return reason
-
-
-def _rows(plan: ScenePlan, scene: Scene, windows: Sequence[Window]) -> list[dict[str, Any]]:
-    """The columns of each patch that don't follow from its pixels."""
-    grid = scene.grid
-    outlines = gpd.GeoSeries([grid.outline(w.row, w.column, w.size, w.size) for w in windows], crs=grid.crs)
-    return [
-        {
-            "patch_id": f"{scene.scene_id}_{window.row}_{window.column}",
-            "sample_id": scene.scene_id,
-            "region": region_of(outline, plan.regions, plan.files.folder.name),
-            "scene_date": scene.date.isoformat() if scene.date else None,
-            "row": window.row,
-            "column": window.column,
-            "crs": grid.crs.to_string(),
-            "geometry": place,
-        }
-        for window, outline, place in zip(windows, outlines, outlines.to_crs("EPSG:4326"), strict=True)
-    ]

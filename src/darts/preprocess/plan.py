@@ -1,6 +1,6 @@
 """What preprocessing is going to do, as values: found and checked before anything is written."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,6 @@ class Plan:
         return sum(scene.n_patches for scene in self.scenes)
 
 
-Labelled = Callable[[SceneFiles], Sequence[LabelFile]]
-
-
 def make_plan(reader: SceneReader[Any], labels: LabelConfig, patches: PatchConfig) -> Plan:
     """Find scenes, labels and areas, and check that they fit together.
 
@@ -99,27 +96,47 @@ def make_plan(reader: SceneReader[Any], labels: LabelConfig, patches: PatchConfi
         _check_size(files, patches.patch_size)
     areas_path = admin_file(labels.admin_dir) if labels.admin_dir else None
     areas = read_regions(areas_path) if areas_path else None
-    shared = labels_below(labels.labels_dir) if labels.labels_dir else None
-    used: dict[Path, set[int]] = {file.path: set() for file in shared or ()}
-    all_labels: dict[Path, int] = {}
-    scenes = []
-    for files in found:
-        own = shared if shared is not None else [labels_of_scene(files.folder)]
-        parts = [touching(file, files.grid) for file in own]
-        for file, part in zip(own, parts, strict=True):
-            used.setdefault(file.path, set()).update(part.index)
-            all_labels[file.path] = len(file.polygons)
-        scenes.append(
-            ScenePlan(
-                files=files,
-                labels=joined(parts, files.grid),
-                regions=None if areas is None else regions_of(areas, files.grid),
-                inputs=_inputs(files, own, labels.labels_dir, areas_path),
-                n_patches=count_patches(*files.grid.shape, patches.patch_size, patches.overlap),
-            )
+    labelled = _join_labels(found, labels.labels_dir)
+    scenes = tuple(
+        ScenePlan(
+            files=scene.files,
+            labels=joined(scene.touching, scene.files.grid),
+            regions=None if areas is None else regions_of(areas, scene.files.grid),
+            inputs=_inputs(scene, labels.labels_dir, areas_path),
+            n_patches=count_patches(*scene.files.grid.shape, patches.patch_size, patches.overlap),
         )
-    unused = sum(count - len(used[path]) for path, count in all_labels.items())
-    return Plan(bands, tuple(scenes), unused, tuple(_notes(scenes, unused)))
+        for scene in labelled
+    )
+    unused = _count_unused(labelled)
+    return Plan(bands, scenes, unused, tuple(_notes(scenes, unused)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LabelledScene:
+    """A scene, the label files that it could have labels in, and the polygons of each that touch it."""
+
+    files: SceneFiles
+    labels: Sequence[LabelFile]
+    touching: Sequence[gpd.GeoDataFrame]
+
+
+def _join_labels(found: Sequence[SceneFiles], labels_dir: Path | None) -> list[_LabelledScene]:
+    shared = labels_below(labels_dir) if labels_dir else None
+    labelled = []
+    for files in found:
+        labels = shared if shared is not None else [labels_of_scene(files.folder)]
+        labelled.append(_LabelledScene(files, labels, [touching(file, files.grid) for file in labels]))
+    return labelled
+
+
+def _count_unused(labelled: Sequence[_LabelledScene]) -> int:
+    """Polygons that touch no scene."""
+    unused: dict[Path, set[int]] = {}
+    for scene in labelled:
+        for file, part in zip(scene.labels, scene.touching, strict=True):
+            left = unused.setdefault(file.path, set(file.polygons.index))
+            left.difference_update(part.index)
+    return sum(len(left) for left in unused.values())
 
 
 def _check_names(found: Sequence[SceneFiles]) -> None:
@@ -142,13 +159,11 @@ def _check_size(files: SceneFiles, patch_size: int) -> None:
         )
 
 
-def _inputs(
-    files: SceneFiles, labels: Sequence[LabelFile], labels_dir: Path | None, areas: Path | None
-) -> dict[str, int]:
+def _inputs(scene: _LabelledScene, labels_dir: Path | None, areas: Path | None) -> dict[str, int]:
     """Name -> bytes; names don't depend on where the data lie."""
     root = labels_dir if labels_dir and labels_dir.is_dir() else None
-    found = {str(path.relative_to(files.folder)): path for path in files.inputs}
-    for path in (path for file in labels for path in file.inputs):
+    found = {str(path.relative_to(scene.files.folder)): path for path in scene.files.inputs}
+    for path in (path for file in scene.labels for path in file.inputs):
         found[f"labels: {path.relative_to(root) if root else path.name}"] = path
     for path in companions(areas) if areas else []:
         found[f"areas: {path.name}"] = path

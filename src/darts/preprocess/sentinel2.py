@@ -8,7 +8,6 @@ A scene folder holds one of
 and with either, or not, a scene classification (`*SCL*`). All other files are left alone.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,36 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from darts.core.errors import ConfigError, SceneError
+from darts.core.errors import SceneError
+from darts.preprocess.band_names import SCL, band_of, canonical_source_bands, described_band, is_scl, is_stack
 from darts.preprocess.config import Sentinel2Config
 from darts.preprocess.offsets import METADATA_FILES, QUANTIFICATION, Offset, find_date, find_offset
 from darts.preprocess.rasters import RasterHeader, raster_files, read_header, read_values, to_grid
 from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid, Scene
 
-BAND_NAMES: Mapping[str, str] = {
-    "B01": "coastal",
-    "B02": "blue",
-    "B03": "green",
-    "B04": "red",
-    "B05": "rededge071",
-    "B06": "rededge075",
-    "B07": "rededge078",
-    "B08": "nir",
-    "B8A": "nir08",
-    "B09": "nir09",
-    "B10": "swir10",
-    "B11": "swir16",
-    "B12": "swir22",
-}
-"""Name in Sentinel-2 products -> canonical name."""
-
-SCL = "scl"
 STACK_BANDS = ("blue", "green", "red", "nir")
 """What the four bands of a `*_SR*` file are when it doesn't say."""
-
-_BAND = re.compile(r"(?:(?<![A-Za-z0-9])B[1-9]|B0[1-9]|B1[0-2]|B8A)(?![A-Za-z0-9])", re.IGNORECASE)
-_SCL = re.compile(r"(?<![A-Za-z0-9])SCL(?![A-Za-z0-9])", re.IGNORECASE)
-_SR = re.compile(r"_SR(?![A-Za-z0-9])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +82,7 @@ class Sentinel2Reader:
         ConfigError
             When `--source-bands` names an unknown band.
         """
-        source_bands = _source_names(self.config.source_bands)
+        source_bands = canonical_source_bands(self.config.source_bands)
         folders = scene_folders(self.config.sentinel2_dir)
         return [find_scene(folder, bands, source_bands, self.config.s2_offset) for folder in folders]
 
@@ -207,7 +185,7 @@ def find_scene(
 
 def _scene_id(folder: Path, stack: RasterHeader | None) -> str:
     """The name of the folder; with a `*_SR*` file, also the first three parts of its name, which name the product."""
-    if stack is None or not _SR.search(stack.path.stem):
+    if stack is None or not is_stack(stack.path.stem):
         return folder.name
     return f"{folder.name}_{'_'.join(stack.path.stem.split('_')[:3])}"
 
@@ -220,16 +198,9 @@ def _single_bands(rasters: Sequence[Path]) -> dict[str, list[Path]]:
     """Canonical name -> files that are named by this one band."""
     found: dict[str, list[Path]] = {}
     for path in rasters:
-        if band := _band_of(path.stem):
+        if band := band_of(path.stem):
             found.setdefault(band, []).append(path)
     return found
-
-
-def _band_of(text: str) -> str | None:
-    """The band that a text names, if it names exactly one."""
-    codes = {match.upper() for match in _BAND.findall(text)}
-    names = {BAND_NAMES[code if len(code) == 3 else f"B0{code[1]}"] for code in codes}
-    return names.pop() if len(names) == 1 else None
 
 
 def _finest(paths: Sequence[Path], band: str) -> BandSource:
@@ -248,14 +219,14 @@ def _finest(paths: Sequence[Path], band: str) -> BandSource:
 
 
 def _scl(rasters: Sequence[Path]) -> BandSource | None:
-    paths = [path for path in rasters if _SCL.search(path.stem)]
+    paths = [path for path in rasters if is_scl(path.stem)]
     return _finest(paths, "SCL") if paths else None
 
 
 def _stack(folder: Path, rasters: Sequence[Path], source_bands: Sequence[str | None]) -> RasterHeader:
     """The one file of a scene that holds several known bands."""
-    candidates = [path for path in rasters if not _SCL.search(path.stem)]
-    candidates = [path for path in candidates if _SR.search(path.stem)] or candidates
+    candidates = [path for path in rasters if not is_scl(path.stem)]
+    candidates = [path for path in candidates if is_stack(path.stem)] or candidates
     headers = [read_header(path) for path in candidates]
     if len(headers) == 1 and source_bands and headers[0].count != len(source_bands):
         raise SceneError(
@@ -281,33 +252,13 @@ def _stack_sources(header: RasterHeader, source_bands: Sequence[str | None]) -> 
     if source_bands:
         names = list(source_bands) if len(source_bands) == header.count else []
     else:
-        names = [_described(text) for text in header.descriptions]
-        if not any(names) and header.count == len(STACK_BANDS) and _SR.search(header.path.stem):
+        names = [described_band(text) for text in header.descriptions]
+        if not any(names) and header.count == len(STACK_BANDS) and is_stack(header.path.stem):
             names = list(STACK_BANDS)
     repeated = [name for name in names if name and names.count(name) > 1]
     if repeated:
         raise SceneError(f"{header.path}: each band must come once, but {repeated[0]} comes twice; use --source-bands.")
     return {name: BandSource(header, index) for index, name in enumerate(names, start=1) if name}
-
-
-def _described(text: str) -> str | None:
-    """The canonical band that a description names, if any: `B2`, `B02 (blue)`, `Blue`, `SCL`."""
-    word = text.strip().lower()
-    return word if word in {*BAND_NAMES.values(), SCL} else _band_of(text)
-
-
-def _source_names(source_bands: Sequence[str]) -> list[str | None]:
-    """Canonical names of `--source-bands`; None for `-`."""
-    names = [None if text == "-" else _described(text) for text in source_bands]
-    for text, name in zip(source_bands, names, strict=True):
-        if name is None and text != "-":
-            raise ConfigError(
-                f"--source-bands: a band is {', '.join(BAND_NAMES)}, {', '.join(BAND_NAMES.values())}, {SCL}, or - to "
-                f"skip one, but got {text!r}."
-            )
-        if name is not None and names.count(name) > 1:
-            raise ConfigError(f"--source-bands: each band may come once, but {name} comes twice.")
-    return names
 
 
 def _check_crs(folder: Path, sources: Sequence[BandSource]) -> None:
