@@ -85,8 +85,8 @@ class PatchConfig(Config, frozen=True):
     mask_erosion_size: NonNegativeInt = 0
     """Ignore pixels that are at most this many pixels from a bad pixel or from outside the scene."""
     workers: NonNegativeInt = 0
-    """Scenes that are worked on at a time, each in a process of its own and in memory; 0 takes one for each CPU
-    core, at most 4. It never changes a result."""
+    """Scenes that are worked on at a time, each in memory and in a process of its own. 0: one for each CPU core, at
+    most 4, where there is work enough. It never changes a result."""
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:

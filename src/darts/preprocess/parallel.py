@@ -19,11 +19,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_DEFAULT_WORKERS = 4
+WORTH_A_PROCESS = 4_000_000
+"""Pixels that are done sooner than another process has started."""
 
 
-def count_workers(wanted: int) -> int:
-    """`wanted` processes, or for 0 as many as there are CPU cores, at most 4."""
-    return wanted or min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
+def count_workers(wanted: int, pixels: int) -> int:
+    """`wanted` processes, or for 0 as many as there are CPU cores, at most 4, and only one for a few pixels."""
+    if wanted or pixels < WORTH_A_PROCESS:
+        return wanted or 1
+    return min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
 
 
 def run_in_order(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Generator[R, None, None]:
@@ -53,9 +57,9 @@ def run_in_order(function: Callable[[T], R], tasks: Sequence[T], workers: int) -
             "again with fewer --workers."
         ) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
 def _results(pool: ProcessPoolExecutor, function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Iterator[R]:

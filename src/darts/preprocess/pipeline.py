@@ -189,7 +189,8 @@ def _commit_scenes(
         SceneTask(scene, reader, writer.stage(f"{number:06d}", scene.n_patches), labels, patches)
         for number, scene in enumerate(plan.scenes[start:], start=start)
     ]
-    staged = run_in_order(make_patches, tasks, count_workers(patches.workers))
+    pixels = sum(task.plan.files.grid.height * task.plan.files.grid.width for task in tasks)
+    staged = run_in_order(make_patches, tasks, count_workers(patches.workers, pixels))
     with closing(staged), show_progress("scenes", len(plan.scenes), start) as advance:
         for scene in staged:
             writer.commit(scene)
@@ -203,7 +204,7 @@ def _check_not_empty(writer: DatasetWriter) -> None:
     dropped = _dropped(scenes)
     reasons = ", ".join(f"{count} for {reason}" for reason, count in dropped.items())
     raise DatasetError(
-        f"a dataset needs at least one patch, but all {sum(dropped.values())} of {len(scenes)} scenes were dropped "
+        f"a dataset needs at least one patch, but all {sum(dropped.values())} patches were dropped "
         f"({reasons}); look at --exclude-nopositive, --exclude-nan, --scl-ignore and the labels."
     )
 

@@ -15,7 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import reproject
 
 from darts.core.errors import SceneError
-from darts.preprocess.scenes import Grid
+from darts.preprocess.scenes import Grid, apply
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".jp2")
 MAX_PIXELS = 30_000**2
@@ -192,7 +192,6 @@ def same_grid(one: Grid, other: Grid) -> bool:
     """Whether two grids have the same pixels, up to a hundredth of one."""
     if one.shape != other.shape or one.crs != other.crs:
         return False
-    to_pixels = ~other.transform * one.transform
     corners = [(0, 0), (one.width, 0), (0, one.height)]
-    shifts = [abs(a - b) for corner in corners for a, b in zip(to_pixels * corner, corner, strict=True)]
-    return max(shifts) < 0.01
+    places = [apply(~other.transform, *apply(one.transform, *corner)) for corner in corners]
+    return bool(np.abs(np.subtract(places, corners)).max() < 0.01)

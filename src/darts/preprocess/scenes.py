@@ -10,6 +10,8 @@ import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.transform import array_bounds
+from rasterio.windows import Window
+from rasterio.windows import transform as window_transform
 from shapely.geometry import Polygon
 
 INVALID, LOW, GOOD = 0, 1, 2
@@ -56,17 +58,23 @@ class Grid:
         bottom = row + (self.height if height is None else height)
         right = column + (self.width if width is None else width)
         corners = [(column, row), (right, row), (right, bottom), (column, bottom)]
-        return Polygon([self.transform * corner for corner in corners])
+        return Polygon([apply(self.transform, *corner) for corner in corners])
 
     def part_around(self, bounds: tuple[float, float, float, float]) -> "Grid":
         """The pixels of this grid that touch a box (left, bottom, right, top) in the units of `crs`."""
         left, bottom, right, top = bounds
-        corners = [~self.transform * corner for corner in ((left, top), (right, top), (right, bottom), (left, bottom))]
-        columns, rows = zip(*corners, strict=True)
+        corners = (left, top), (right, top), (right, bottom), (left, bottom)
+        columns, rows = zip(*(apply(~self.transform, *corner) for corner in corners), strict=True)
         first_row, last_row = (int(np.clip(edge, 0, self.height)) for edge in (np.floor(min(rows)), np.ceil(max(rows))))
         first, last = (int(np.clip(edge, 0, self.width)) for edge in (np.floor(min(columns)), np.ceil(max(columns))))
-        origin = self.transform * Affine.translation(first, first_row)
-        return Grid(self.crs, origin, last_row - first_row, last - first)
+        moved = window_transform(Window(first, first_row, 1, 1), self.transform)
+        return Grid(self.crs, moved, last_row - first_row, last - first)
+
+
+def apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
+    """The point that an affine transform takes (x, y) to."""
+    a, b, c, d, e, f = transform[:6]
+    return a * x + b * y + c, d * x + e * y + f
 
 
 @dataclass(frozen=True, slots=True)

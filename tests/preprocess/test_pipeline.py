@@ -1,0 +1,333 @@
+"""The whole of preprocessing: pixels against plain numpy, the same bytes always, and refusals that leave nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from rasterio.features import rasterize
+
+from darts.core.errors import ConfigError, DatasetError, SceneError
+from darts.dataset.check import check_structure, read_all_samples
+from darts.dataset.journal import read_journal
+from darts.dataset.reader import open_dataset
+from darts.preprocess import plan_s2_train_data, preprocess_s2_train_data
+
+from .conftest import square, write_polygons, write_raster, write_stack_scene
+
+LOCKS = {".lock", ".lock-holder.json"}
+SMALL = {"patch_size": 64, "overlap": 16, "workers": 1, "exclude_nan": False}
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """Every file of a dataset and its content, locks aside."""
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name not in LOCKS)
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    root = tmp_path / "scenes"
+    sizes = [(128, 128), (112, 160), (64, 64), (100, 90)]
+    for seed, (name, (height, width)) in enumerate(zip("abcd", sizes, strict=True)):
+        write_stack_scene(root, name, height=height, width=width, seed=seed)
+    return root
+
+
+def expected_patches(folder: Path, size: int, step: int):
+    """x and y of all patches of a stack scene by plain rasterio and float64."""
+    with rasterio.open(next(folder.glob("*_SR*"))) as source:
+        numbers, transform = source.read().astype(float), source.transform
+    with rasterio.open(next(folder.glob("*_SCL*"))) as source:
+        scl = np.kron(source.read(1), np.ones((2, 2), int))
+    height, width = numbers.shape[1:]
+    shapes = gpd.read_file(next(folder.glob("*.shp"))).geometry
+    y = rasterize(shapes, out_shape=(height, width), transform=transform) if len(shapes) else np.zeros((height, width))
+    invalid = (numbers == 0).any(axis=0) | (scl == 0)
+    y = np.where(invalid | np.isin(scl, [1, 3, 8, 9, 11]), 2, y)
+    refl = np.where(invalid, np.nan, numbers / 10_000)
+    red, nir = np.clip(refl[2], 0, 1), np.clip(refl[3], 0, 1)
+    channels = [np.clip((band + 0.1) / 0.6, 0, 1) for band in refl] + [((nir - red) / (nir + red) + 1) / 2]
+    x = np.nan_to_num(np.stack(channels), nan=0.0)
+    for row in [*range(0, height - size, step), height - size]:
+        for column in [*range(0, width - size, step), width - size]:
+            cut = (slice(row, row + size), slice(column, column + size))
+            if (y[cut] != 2).mean() >= 0.1:
+                yield (folder.name, row, column), x[(slice(None), *cut)], y[cut]
+
+
+def test_every_pixel_is_what_plain_numpy_says(scenes, tmp_path):
+    result = preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "out", **SMALL)
+    dataset = open_dataset(tmp_path / "out")
+    expected = [patch for folder in sorted(scenes.iterdir()) for patch in expected_patches(folder, 64, 48)]
+    assert len(dataset) == result.n_patches == len(expected) > 15
+    for row, (place, x, y) in enumerate(expected):
+        sample = dataset.metadata.iloc[row]
+        assert (sample["region"], sample["row"], sample["column"]) == place
+        assert sample["empty"] == (not (y == 1).any())
+        np.testing.assert_allclose(dataset.read_x(row), x, atol=1e-5)
+        np.testing.assert_array_equal(dataset.read_y(row), y)
+
+
+def test_what_the_dataset_says_of_itself(scenes, tmp_path):
+    out = tmp_path / "out"
+    result = preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=out, **SMALL)
+    dataset = check_structure(out)
+    assert not [facts.problem for facts in read_all_samples(dataset) if facts.problem]
+    assert dataset.manifest.band_names == ("blue", "green", "red", "nir", "ndvi")
+    assert dataset.manifest.settings["scl_ignore"] == [0, 1, 3, 8, 9, 11]
+    assert "train_data_dir" not in dataset.manifest.settings
+    assert dataset.metadata["sample_id"].iloc[0] == "a_20210818T223529_N0301_T03WXP"
+    assert set(dataset.metadata["scene_date"]) == {"2021-08-18"}
+    assert dataset.metadata["patch_id"].is_unique
+    assert result.n_positive_patches == (~dataset.metadata["empty"]).sum() > 0
+    mapped = dataset.metadata["positive_pixels"].sum() / (
+        len(dataset) * 64 * 64 - dataset.metadata["ignored_pixels"].sum()
+    )
+    assert result.positive_share == pytest.approx(mapped)
+    entry = read_journal(out).scenes[0]
+    assert entry.facts == {"s2_offset": 0, "s2_offset_from": "name (N0301)", "labels_without_pixel": 0}
+    assert set(entry.inputs) == {
+        f"{prefix}20210818T223529_N0301_T03WXP{suffix}"
+        for prefix, suffix in [
+            ("", "_SR_clip.tif"),
+            ("", "_SCL_clip.tif"),
+            *[("labels: ", f".{s}") for s in ("dbf", "prj", "shp", "shx")],
+        ]
+    }
+    with rasterio.open(next((scenes / "a").glob("*_SR*"))) as source:
+        bounds = source.bounds
+    first = gpd.GeoSeries([dataset.metadata.geometry.iloc[0]], crs=4326).to_crs("EPSG:32608")[0].bounds
+    np.testing.assert_allclose(first, (bounds.left, bounds.top - 640, bounds.left + 640, bounds.top), atol=1e-3)
+
+
+def test_labels_that_were_burnt_in_are_kept(scenes, tmp_path):
+    result = preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "out", **SMALL)
+    features = json.loads((tmp_path / "out" / "labels.geojson").read_text())["features"]
+    assert len(features) == result.labels_used == 24
+    assert {feature["properties"]["sample_id"][0] for feature in features} == set("abcd")
+    west = min(x for feature in features for x, _ in feature["geometry"]["coordinates"][0])
+    assert -136 < west < -134
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_the_same_bytes_for_any_number_of_workers(scenes, tmp_path, workers):
+    settings = {"sentinel2_dir": scenes} | SMALL
+    preprocess_s2_train_data(train_data_dir=tmp_path / "one", **settings)
+    preprocess_s2_train_data(train_data_dir=tmp_path / "many", **settings | {"workers": workers})
+    assert tree(tmp_path / "one") == tree(tmp_path / "many")
+    assert {path.name for path in (tmp_path / "many").iterdir()} - LOCKS == {
+        "config.toml",
+        "data.zarr",
+        "labels.geojson",
+        "metadata.parquet",
+    }
+
+
+def test_a_finished_dataset_is_left_alone(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    first = preprocess_s2_train_data(**settings)
+    before = tree(tmp_path / "out")
+    second = preprocess_s2_train_data(**settings)
+    assert not first.already_complete
+    assert second.already_complete
+    assert second.resumed_scenes == 4
+    assert (second.n_patches, second.dropped) == (first.n_patches, first.dropped)
+    assert tree(tmp_path / "out") == before
+
+
+def test_other_settings_scenes_or_files_are_refused(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    preprocess_s2_train_data(**settings)
+    with pytest.raises(DatasetError, match=r"begun with other settings.*all_touched was False and is now True"):
+        preprocess_s2_train_data(**settings | {"all_touched": True})
+    write_stack_scene(scenes, "e")
+    with pytest.raises(DatasetError, match="made of 4 scenes, but there are now 5"):
+        preprocess_s2_train_data(**settings)
+    write_stack_scene(scenes, "aa")
+    with pytest.raises(DatasetError, match="begun with the scene b_"):
+        preprocess_s2_train_data(**settings)
+    for name in ("e", "aa"):
+        for path in (scenes / name).iterdir():
+            path.unlink()
+        (scenes / name).rmdir()
+    write_stack_scene(scenes, "b", height=112, width=161, seed=1)
+    with pytest.raises(DatasetError, match=r"'20210818T223529_N0301_T03WXP_SR_clip.tif' of the scene b_.* has changed"):
+        preprocess_s2_train_data(**settings)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_scene_stops_the_work_and_a_repaired_one_goes_on(scenes, tmp_path, workers):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL | {"workers": workers}
+    damaged = next((scenes / "c").glob("*_SR*"))
+    whole = damaged.read_bytes()
+    # The header is at the beginning, so that the damage shows only when the pixels are read.
+    damaged.write_bytes(whole[:-2000])
+    with pytest.raises(SceneError, match=damaged.name):
+        preprocess_s2_train_data(**settings)
+    assert len(read_journal(tmp_path / "out").scenes) == 2
+    with pytest.raises(DatasetError, match="was not finished"):
+        open_dataset(tmp_path / "out")
+    damaged.write_bytes(whole)
+    assert preprocess_s2_train_data(**settings).resumed_scenes == 2
+    preprocess_s2_train_data(**settings | {"train_data_dir": tmp_path / "fresh"})
+    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+
+
+def test_a_damaged_first_scene_leaves_nothing(scenes, tmp_path):
+    damaged = next((scenes / "a").glob("*_SR*"))
+    damaged.write_bytes(damaged.read_bytes()[:-2000])
+    with pytest.raises(SceneError, match=damaged.name):
+        preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "out", **SMALL)
+    assert tree(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        (
+            {"patch_size": 65},
+            SceneError,
+            r"at least one patch of 65 x 65 pixels, but c_.* has 64 x 64; give --patch-size 64",
+        ),
+        ({"bands": "blue,swir16"}, SceneError, "bands swir16 are needed"),
+        ({"bands": "blue,slope"}, ConfigError, "elevation"),
+        ({"labels_dir": "nowhere"}, SceneError, "--labels-dir"),
+        ({"admin_dir": "nowhere"}, SceneError, "--admin-dir"),
+        ({"bandz": "blue"}, ConfigError, "did you mean 'bands'"),
+    ],
+)
+def test_refusals_write_nothing(scenes, tmp_path, settings, error, message):
+    with pytest.raises(error, match=message):
+        preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "out", **SMALL | settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_scenes_of_one_name_can_not_be_told_apart(tmp_path):
+    write_stack_scene(tmp_path / "scenes", "a", stem="b_c_d")
+    write_raster(tmp_path / "scenes" / "a_b_c_d" / "B02.tif", np.ones((64, 64), np.uint16))
+    with pytest.raises(SceneError, match=r"each scene needs a name of its own, but .*a and .*a_b_c_d are both a_b_c_d"):
+        preprocess_s2_train_data(
+            sentinel2_dir=tmp_path / "scenes", train_data_dir=tmp_path / "out", bands="blue", **SMALL
+        )
+
+
+def test_nothing_left_to_learn_from(scenes, tmp_path):
+    for folder in scenes.iterdir():
+        write_polygons(next(folder.glob("*.shp")), [])
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    with pytest.raises(DatasetError, match=r"at least one patch, but all .* were dropped .* for no positive pixel"):
+        preprocess_s2_train_data(**settings, exclude_nopositive=True)
+    assert tree(tmp_path / "out") == {}
+    assert preprocess_s2_train_data(**settings).n_positive_patches == 0
+
+
+def test_filters_see_missing_values_before_they_are_filled(scenes, tmp_path):
+    everything = preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "all", **SMALL)
+    whole = preprocess_s2_train_data(
+        sentinel2_dir=scenes, train_data_dir=tmp_path / "whole", **SMALL | {"exclude_nan": True}
+    )
+    assert everything.dropped == {}
+    # In every scene, values are missing in the upper left only.
+    first = open_dataset(tmp_path / "all").metadata.eval("row < 21 and column < 31")
+    assert whole.dropped == {"missing values": first.sum()}
+    assert whole.n_patches == (~first).sum() > 8
+
+
+def test_mask_erosion_ignores_the_border(tmp_path):
+    folder = tmp_path / "scenes" / "s"
+    write_raster(folder / "B02.tif", np.full((64, 64), 3000, np.uint16))
+    write_polygons(folder / "labels.gpkg", [square(0, 0, 64)])
+    settings = {"sentinel2_dir": tmp_path / "scenes", "bands": "blue", "s2_offset": 0} | SMALL
+    preprocess_s2_train_data(train_data_dir=tmp_path / "out", mask_erosion_size=3, **settings)
+    y = open_dataset(tmp_path / "out").read_y(0)
+    expected = np.full((64, 64), 2)
+    expected[3:-3, 3:-3] = 1
+    np.testing.assert_array_equal(y, expected)
+    assert open_dataset(tmp_path / "out").read_x(0).min() > 0.6
+
+
+def test_labels_of_a_folder_are_joined_by_place_and_none_vanishes(tmp_path, caplog):
+    for name, origin in (("west", 500_000), ("east", 600_000)):
+        values, transform = np.full((64, 64), 3000, np.uint16), rasterio.Affine(10, 0, origin, 0, -10, 7_600_000)
+        write_raster(tmp_path / "scenes" / name / "B02.tif", values, transform=transform)
+    shapes = [square(5, 5, 4), square(8, 8, 3, origin=(600_000, 7_600_000)), square(500, 0, 3)]
+    write_polygons(tmp_path / "labels" / "one" / "TrainingLabels.gpkg", shapes[:1])
+    write_polygons(tmp_path / "labels" / "two" / "TrainingLabels.gpkg", shapes[1:])
+    write_polygons(tmp_path / "labels" / "two" / "ImageFootprints.gpkg", [square(0, 0, 64)])
+    settings = {"sentinel2_dir": tmp_path / "scenes", "labels_dir": tmp_path / "labels", "bands": "blue"} | SMALL
+    result = preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
+    assert (result.labels_used, result.labels_unused) == (2, 1)
+    assert "1 label polygons touch no scene" in caplog.text
+    dataset = open_dataset(tmp_path / "out")
+    assert dict(zip(dataset.metadata["sample_id"], dataset.metadata["positive_pixels"], strict=True)) == {
+        "east": 9,
+        "west": 16,
+    }
+
+
+def test_regions_by_administrative_areas(scenes, tmp_path):
+    areas = write_polygons(tmp_path / "areas.gpkg", [square(0, 0, 60), square(0, 60, 60)], name=["West", "East"])
+    settings = {"sentinel2_dir": scenes / "b", "train_data_dir": tmp_path / "out", "admin_dir": areas} | SMALL
+    preprocess_s2_train_data(**settings | {"overlap": 0})
+    table = open_dataset(tmp_path / "out").metadata
+    regions = {
+        (row, column): region
+        for row, column, region in zip(table["row"], table["column"], table["region"], strict=True)
+    }
+    # The areas end at row 60 and column 120; the last column of patches begins at 96.
+    assert regions == {
+        (0, 0): "West",
+        (0, 64): "East",
+        (0, 96): "East",
+        (48, 0): "West",
+        (48, 64): "East",
+        (48, 96): "East",
+    }
+
+
+def test_the_plan_says_what_would_be_done_and_writes_nothing(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    plan = plan_s2_train_data(**settings)
+    assert [scene.scene_id[0] for scene in plan.scenes] == list("abcd")
+    assert [scene.region_names for scene in plan.scenes] == [("a",), ("b",), ("c",), ("d",)]
+    assert not (tmp_path / "out").exists()
+    result = preprocess_s2_train_data(**settings)
+    assert plan.n_patches == result.n_patches + sum(result.dropped.values())
+
+
+def test_obsolete_settings_are_accepted_with_a_warning(scenes, tmp_path, caplog):
+    plan_s2_train_data(
+        sentinel2_dir=scenes, train_data_dir=tmp_path / "out", test_val_split=0.05, test_regions=["x"], **SMALL
+    )
+    assert caplog.text.count("--data-split-method") == 2
+
+
+def run_python(code, *, path):
+    path.write_text(code)
+    return subprocess.run(
+        [sys.executable, path], capture_output=True, text=True, timeout=120, env=os.environ, check=False
+    )
+
+
+def test_a_script_needs_no_main_guard(scenes, tmp_path):
+    code = (
+        "from darts.preprocess import preprocess_s2_train_data\n"
+        f"paths = dict(sentinel2_dir={str(scenes)!r}, train_data_dir={str(tmp_path / 'out')!r})\n"
+        "print(preprocess_s2_train_data(**paths, patch_size=64, workers=2, exclude_nan=False).n_scenes)\n"
+    )
+    done = run_python(code, path=tmp_path / "script.py")
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+
+
+def test_the_import_is_light(tmp_path):
+    code = (
+        "import sys, darts.preprocess, darts.preprocess.config\n"
+        "print([name for name in ('numpy', 'rasterio', 'geopandas') if name in sys.modules])\n"
+    )
+    assert run_python(code, path=tmp_path / "script.py").stdout == "[]\n"
