@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic.fields import FieldInfo
 
 from darts.core.errors import ConfigError
 
@@ -29,7 +30,8 @@ class Config(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=Tr
 
 
 def _none_word(value: Any) -> Any:
-    return None if isinstance(value, str) and value.strip().lower() == "none" else value
+    # The command line has made a path of the word by the time it comes here.
+    return None if isinstance(value, (str, Path)) and str(value).strip().lower() == "none" else value
 
 
 def _listed(value: Any) -> Any:
@@ -218,5 +220,17 @@ def flat_settings(*configs: Config) -> dict[str, Any]:
 
 
 def resolved_settings(*configs: Config) -> dict[str, Any]:
-    """The flat settings of several groups, as TOML can hold them."""
-    return {name: to_toml_value(value) for config in configs for name, value in config.model_dump().items()}
+    """The flat settings of several groups, as TOML can hold them; read again, they give the same groups.
+
+    A setting that has no value, and doesn't take the word `none`, is left out.
+    """
+    return {
+        name: to_toml_value(value)
+        for config in configs
+        for name, value in config.model_dump().items()
+        if value is not None or _takes_none_word(type(config).model_fields[name])
+    }
+
+
+def _takes_none_word(field: FieldInfo) -> bool:
+    return any(getattr(part, "func", None) is _none_word for part in field.metadata)

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
     What a killed process left behind for the same path is removed first.
     """
-    for stale in path.parent.glob(f"{_TEMPORARY}*-{path.name}"):
-        stale.unlink(missing_ok=True)
+    left_behind = re.compile(rf"{re.escape(_TEMPORARY)}\d+-{re.escape(path.name)}")
+    for stale in path.parent.iterdir():
+        if left_behind.fullmatch(stale.name):
+            stale.unlink(missing_ok=True)
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
     try:
         write(temporary)

@@ -6,6 +6,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.logging import RichHandler
 
+from darts.core.errors import ConfigError
+from darts.core.files import make_directory
+
 console = Console(stderr=True)
 """Where progress and messages go; results are printed to stdout."""
 
@@ -16,7 +19,13 @@ def get_logger(name: str) -> logging.Logger:
 
 
 def set_up_logging(*, verbose: bool = False, debug: bool = False, log_dir: Path | None = None) -> None:
-    """Show warnings (information with `verbose`, everything with `debug`) on stderr, and write all into `log_dir`."""
+    """Show warnings (information with `verbose`, everything with `debug`) on stderr, and write all into `log_dir`.
+
+    Raises
+    ------
+    ConfigError
+        When nothing can be written into `log_dir`.
+    """
     logger = logging.getLogger("darts")
     logger.handlers.clear()
     logger.setLevel(logging.DEBUG)
@@ -25,7 +34,6 @@ def set_up_logging(*, verbose: bool = False, debug: bool = False, log_dir: Path 
     shown.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     logger.addHandler(shown)
     if log_dir is not None:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        written = logging.FileHandler(log_dir / "darts.log", encoding="utf-8")
+        written = logging.FileHandler(make_directory(log_dir, ConfigError) / "darts.log", encoding="utf-8")
         written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(written)
