@@ -12,6 +12,6 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for, and only then."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from darts.sample import make  # noqa: PLC0415
+    from darts.sample import make
 
     return getattr(make, name)

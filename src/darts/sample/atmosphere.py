@@ -36,11 +36,11 @@ def simulate_sky(seed: int, name: str, grid: Grid, sun: Sun, mean_cover: float =
     # clouds beyond the border cast their shadows into the scene
     border = int(np.ceil(drop)) + 1
     shape = grid.height + 2 * border, grid.width + 2 * border
-    longest, shortest = 1.1 * pixels_per_km, 0.05 * pixels_per_km
-    noise = spectral_noise(shape, rng, roughness=3.4, longest=longest, shortest=shortest)
+    longest, shortest = 1.0 * pixels_per_km, 0.06 * pixels_per_km
+    noise = spectral_noise(shape, rng, roughness=3.7, longest=longest, shortest=shortest)
     cover = float(np.clip(rng.gamma(1.6, mean_cover / 1.6), 0.004, 0.16))
     level = float(np.quantile(noise, 1 - cover))
-    opacity = smoothstep(noise, level - 0.25, level + 0.45)
+    opacity = smoothstep(noise, level - 0.30, level + 0.65)
     rows, columns = drop * np.cos(np.radians(sun.azimuth)), -drop * np.sin(np.radians(sun.azimuth))
     # the shadow falls away from the sun: northwards, towards smaller rows, for a sun in the south
     shifted = ndimage.shift(opacity, (rows, columns), order=1)
@@ -59,7 +59,7 @@ def through_the_air(ground: Reflectance, sky: Sky, seed: int, name: str) -> Refl
     billow = 1 + 0.07 * spectral_noise(sky.cloud.shape, rng, roughness=2.6, longest=40, shortest=3)
     seen = hazy + sky.cloud * (spectrum(CLOUD) * billow - hazy)
     blurred = ndimage.gaussian_filter(seen, (0, 0.45, 0.45))
-    return (blurred + NOISE * rng.standard_normal(blurred.shape)).astype(np.float32)
+    return np.asarray((blurred + NOISE * rng.standard_normal(blurred.shape)), dtype=np.float32)
 
 
 def to_digital_numbers(reflectance: Reflectance) -> npt.NDArray[np.uint16]:

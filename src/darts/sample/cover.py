@@ -42,7 +42,7 @@ def vegetation_reflectance(terrain: Terrain) -> Reflectance:
     table = np.asarray([TUSSOCK, SHRUB, SEDGE, HEATH], dtype=np.float32)
     mixed = np.einsum("khw,kb->bhw", weights, table)
     texture = 1 + 0.06 * terrain.grain + 0.05 * terrain.vigour
-    return (mixed * texture).astype(np.float32)
+    return np.asarray((mixed * texture), dtype=np.float32)
 
 
 def bare_shares(terrain: Terrain) -> dict[str, Field]:
@@ -77,7 +77,7 @@ def land_reflectance(terrain: Terrain) -> Reflectance:
         land += share * (soil_reflectance(dryness[name] + 0.04 * terrain.grain) - land)
     silt = smoothstep(terrain.river, 120, 40)
     water = spectrum(WATER) + (spectrum(SILTY_WATER) - spectrum(WATER)) * silt
-    return (land + water_share(terrain) * (water - land)).astype(np.float32)
+    return np.asarray((land + water_share(terrain) * (water - land)), dtype=np.float32)
 
 
 def illumination(elevation: Field, resolution: float, sun: Sun) -> Field:
@@ -86,4 +86,4 @@ def illumination(elevation: Field, resolution: float, sun: Sun) -> Field:
     height, azimuth = np.radians(sun.elevation), np.radians(sun.azimuth)
     towards_sun = -east * np.sin(azimuth) + south * np.cos(azimuth)
     direct = (np.sin(height) + np.cos(height) * towards_sun) / np.sqrt(1 + east**2 + south**2) / np.sin(height)
-    return (0.3 + 0.7 * np.clip(direct, 0.2, 2)).astype(np.float32)
+    return np.asarray((0.3 + 0.7 * np.clip(direct, 0.2, 2)), dtype=np.float32)

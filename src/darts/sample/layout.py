@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.transform import Affine, from_origin
+from rasterio.transform import Affine
 from shapely import Polygon, box
 
 from darts.sample.noise import generator
@@ -39,7 +39,7 @@ class Grid:
     @property
     def transform(self) -> Affine:
         """Pixel to map coordinates, as rasterio wants it."""
-        return from_origin(self.west, self.north, self.resolution, self.resolution)
+        return Affine(self.resolution, 0, self.west, 0, -self.resolution, self.north)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -52,7 +52,7 @@ class Grid:
         """The border of the grid."""
         return box(*self.bounds)
 
-    def centres(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def centres(self) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
         """Map coordinates of the pixel centres: x (width,), y (height,), metres."""
         x = self.west + (np.arange(self.width) + 0.5) * self.resolution
         y = self.north - (np.arange(self.height) + 0.5) * self.resolution

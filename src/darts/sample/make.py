@@ -23,11 +23,11 @@ from darts.sample.layout import (
 )
 from darts.sample.paint import carve
 from darts.sample.planet import scene_centres, simulate_planet_scene, write_labels, write_planet_scene
-from darts.sample.readme import readme
+from darts.sample.readme import Facts, readme
 from darts.sample.sentinel2 import simulate_scene, write_scene
-from darts.sample.slumps import LONGEST, SHORTEST, place_slumps
+from darts.sample.slumps import LONGEST, SHORTEST, Slump, place_slumps
 from darts.sample.surroundings import write_elevation, write_regions, write_trends
-from darts.sample.world import simulate_terrain
+from darts.sample.world import Terrain, simulate_terrain
 
 logger = get_logger(__name__)
 
@@ -97,29 +97,53 @@ def simulate_into(config: SampleConfig) -> SampleData:
 
 def _simulate(config: SampleConfig, folder: Path) -> None:
     """Simulate one world, and write all that is seen of it into a folder."""
-    seed, size = config.random_seed, config.size
-    world = world_grid(config.scenes, size)
+    seed = config.random_seed
+    world = world_grid(config.scenes, config.size)
     bare = simulate_terrain(seed, world)
     slumps = place_slumps(seed, bare, world)
     terrain = carve(bare, world, slumps)
     logger.info("simulated %d slumps", len(slumps))
-    acquisitions = sentinel2_acquisitions(seed, config.scenes, size)
-    for acquisition in acquisitions:
-        scene = simulate_scene(seed, terrain, world, slumps, acquisition)
-        write_scene(folder / "sentinel2" / acquisition.name, seed, scene, slumps)
-        logger.info("wrote %s", acquisition.name)
-    centres = scene_centres(slumps, [acquisition.grid for acquisition in acquisitions[:: max(1, config.scenes // 2)]])
-    flights = planet_acquisitions(seed, centres[:PLANET_SCENES], size)
-    scenes = [simulate_planet_scene(seed, terrain, world, slumps, flight) for flight in flights]
-    for planet_scene in scenes:
-        write_planet_scene(folder / "planet" / "PSScene" / planet_scene.acquisition.name, planet_scene)
-    write_labels(folder / "labels", scenes, slumps)
+    _write_sentinel2(config, folder / "sentinel2", terrain, slumps)
+    _write_planet(config, folder, terrain, slumps)
     write_elevation(folder / "arcticdem" / "dem.tif", terrain, world)
     write_trends(folder / "tcvis" / "tcvis.tif", seed, terrain, world, slumps)
     write_regions(folder / "admin" / "regions.gpkg", seed, world)
-    pixels = (S2_RESOLUTION, PLANET_RESOLUTION)
-    text = readme(seed, config.scenes, size, len(slumps), (SHORTEST, LONGEST), pixels)
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    _write_readme(config, folder / "README.md", len(slumps))
+
+
+def _write_sentinel2(config: SampleConfig, folder: Path, terrain: Terrain, slumps: tuple[Slump, ...]) -> None:
+    seed, world = config.random_seed, world_grid(config.scenes, config.size)
+    for acquisition in sentinel2_acquisitions(seed, config.scenes, config.size):
+        scene = simulate_scene(seed, terrain, world, slumps, acquisition)
+        write_scene(folder / acquisition.name, seed, scene, slumps)
+        logger.info("wrote %s", acquisition.name)
+
+
+def _write_planet(config: SampleConfig, folder: Path, terrain: Terrain, slumps: tuple[Slump, ...]) -> None:
+    """Write PlanetScope scenes of places that the first and the middle Sentinel-2 scene show, too."""
+    seed, world = config.random_seed, world_grid(config.scenes, config.size)
+    sites = [one.grid for one in sentinel2_acquisitions(seed, config.scenes, config.size)]
+    chosen = sites[:: max(1, len(sites) // PLANET_SCENES)][:PLANET_SCENES]
+    flights = planet_acquisitions(seed, scene_centres(slumps, chosen), config.size)
+    scenes = [simulate_planet_scene(seed, terrain, world, slumps, flight) for flight in flights]
+    for scene in scenes:
+        write_planet_scene(folder / "planet" / "PSScene" / scene.acquisition.name, scene)
+    write_labels(folder / "labels", scenes, slumps)
+
+
+def _write_readme(config: SampleConfig, path: Path, slumps: int) -> None:
+    facts = Facts(
+        seed=config.random_seed,
+        scenes=config.scenes,
+        size=config.size,
+        slumps=slumps,
+        shortest=SHORTEST,
+        longest=LONGEST,
+        planet_scenes=min(PLANET_SCENES, config.scenes),
+        s2=S2_RESOLUTION,
+        planet=PLANET_RESOLUTION,
+    )
+    path.write_text(readme(facts), encoding="utf-8")
 
 
 def _places(output: Path, *, already_complete: bool) -> SampleData:

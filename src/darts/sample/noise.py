@@ -50,10 +50,10 @@ def spectral_noise(
     gain *= np.exp(-((wavenumber * shortest) ** 2) / 2)
     gain[0, 0] = 0.0
     field = fft.irfft2(fft.rfft2(white) * gain, s=(height, width))[: shape[0], : shape[1]]
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
 
 
-def smoothstep(values: npt.NDArray[np.floating], low: float, high: float) -> Field:
+def smoothstep(values: npt.NDArray[np.floating], low: float | Field, high: float | Field) -> Field:
     """0 below `low`, 1 above `high` (or the reverse where high < low), smooth between, float32 of the same shape."""
     t = np.clip((values - low) / (high - low), 0.0, 1.0)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)

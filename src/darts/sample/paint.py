@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from darts.sample.cover import Reflectance, illumination, land_reflectance, soil_reflectance
 from darts.sample.layout import Grid, Sun
-from darts.sample.noise import Field, generator, smoothstep
+from darts.sample.noise import Field, generator, smoothstep, spectral_noise
 from darts.sample.slumps import Slump
 from darts.sample.world import Terrain, sample_terrain
 
@@ -50,6 +50,8 @@ class Land:
 
 def paint_land(terrain: Terrain, world: Grid, slumps: tuple[Slump, ...], target: Grid, sun: Sun) -> Land:
     """Sample the land on a grid, paint the slumps into it, and light it."""
+    rng = generator("texture", f"{target.west} {target.north} {target.resolution}")
+    texture = 1 + 0.035 * spectral_noise(target.shape, rng, roughness=1.8, longest=10, shortest=0.7)
     local = sample_terrain(terrain, world, target)
     reflectance = land_reflectance(local)
     coverage = np.zeros(target.shape, dtype=np.float32)
@@ -61,7 +63,8 @@ def paint_land(terrain: Terrain, world: Grid, slumps: tuple[Slump, ...], target:
         under = reflectance[:, rows, columns]
         under += stamp.opacity * (stamp.soil - under)
         coverage[rows, columns] = np.maximum(coverage[rows, columns], stamp.coverage)
-    return Land(reflectance * illumination(local.elevation, target.resolution, sun), coverage)
+    light = texture * illumination(local.elevation, target.resolution, sun)
+    return Land(reflectance * light, coverage)
 
 
 def carve(terrain: Terrain, grid: Grid, slumps: tuple[Slump, ...]) -> Terrain:
@@ -113,31 +116,37 @@ def _dryness(slump: Slump, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64
     shadow = near_head * smoothstep(edge, HEADWALL - 2, HEADWALL + 6) * smoothstep(edge, HEADWALL + 30, HEADWALL + 16)
     dryness = slump.dryness + 0.30 * _stripes(slump, u, v) - 0.10 * smoothstep(u, 0.5, 1.0)
     dryness = dryness * (1 - headwall) + (slump.dryness + 0.55) * headwall
-    return (dryness - 0.45 * shadow).astype(np.float32)
+    return np.asarray((dryness - 0.45 * shadow), dtype=np.float32)
 
 
 def _stripes(slump: Slump, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> Field:
-    """Mudflow stripes along the slump, about 40 m apart, -1 to 1."""
+    """Mudflow stripes that run down the slump and draw together at its toe, about -1 to 1."""
     rng = generator("stripes", slump.number)
-    across = v * slump.half_width / rng.uniform(34, 46)
-    bend = 0.35 * np.sin(2 * np.pi * (u * slump.length / 150 + rng.random()))
-    return np.sin(2 * np.pi * (across + bend + rng.random())).astype(np.float32)
+    spread = v * slump.half_width * (1 + 0.5 * np.clip(u, 0, 1))
+    along = u * slump.length
+    waves = np.zeros_like(u)
+    for wavelength in rng.uniform(28, 60, 4):
+        bend = rng.uniform(0.1, 0.4) * np.sin(2 * np.pi * (along / rng.uniform(90, 220) + rng.random()))
+        waves += np.sin(2 * np.pi * (spread / wavelength + bend + rng.random()))
+    return np.asarray(np.tanh(waves), dtype=np.float32)
 
 
 def _plants(slump: Slump, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> Field:
     """Share of plants: islands that grow back from the toe upwards, 0 to 0.9."""
     rng = generator("plants", slump.number)
-    x, y = u * slump.length / 55, v * slump.half_width / 55
+    x, y = u * slump.length, v * slump.half_width
     waves = np.zeros_like(u)
-    for _ in range(5):
+    for wavelength in (110, 80, 60, 45, 34, 26, 20):
         turn = rng.uniform(0, 2 * np.pi)
-        waves += np.sin(2 * np.pi * (rng.uniform(0.5, 1.3) * (x * np.cos(turn) + y * np.sin(turn)) + rng.random()))
-    level = waves / 1.6 + 1.4 * (u - 0.5)
-    return 0.9 * smoothstep(level, 2.0 - 2.0 * slump.regrowth, 2.7 - 2.0 * slump.regrowth)
+        phase = (x * np.cos(turn) + y * np.sin(turn)) / wavelength + rng.random()
+        waves += (wavelength / 60) ** 0.7 * np.sin(2 * np.pi * phase + 0.8 * waves)
+    level = waves / 2 + 1.6 * (u - 0.5)
+    threshold = 1.9 - 2.0 * slump.regrowth
+    return 0.9 * smoothstep(level, threshold, threshold + 0.6)
 
 
 def _average(fine: npt.NDArray[np.floating]) -> Field:
     """The mean of each block of FINENESS x FINENESS pixels, float32 (..., height, width)."""
     *lead, height, width = fine.shape
     blocks = fine.reshape(*lead, height // FINENESS, FINENESS, width // FINENESS, FINENESS)
-    return blocks.mean(axis=(-3, -1)).astype(np.float32)
+    return np.asarray(blocks.mean(axis=(-3, -1)), dtype=np.float32)

@@ -1,5 +1,7 @@
 """The README that lies beside the simulated data."""
 
+from dataclasses import asdict, dataclass
+
 _TEXT = """# Simulated scenes with known truth
 
 Nothing here was measured: a computer drew it (seed {seed}). It is there to try `darts` without any data of
@@ -20,33 +22,50 @@ masks are not quite right at the edges.
 
 ## What lies where
 
-| path | is |
-| --- | --- |
-| `sentinel2/<site>/` | {scenes} scenes of {size} x {size} pixels, {s2:.0f} m: `*_SR_clip.tif` (blue, green, red, nir; reflectance x 10000, 0 is no data), `*_SCL_clip.tif` (scene classification, 20 m), `*.shp` (the slumps) |
-| `planet/PSScene/<id>/` | scenes of {size} x {size} pixels, {planet:.0f} m: `*_3B_AnalyticMS_SR.tif` (the same four bands), `*_3B_udm2.tif` (usable data mask), `*_metadata.json` |
-| `labels/iteration001/` | `TrainingLabel_*.gpkg` and `ImageFootprints_*.gpkg` of the PlanetScope scenes |
-| `arcticdem/dem.tif` | elevation, metres, EPSG:3413, 10 m, -9999 is no data |
-| `tcvis/tcvis.tif` | trends of brightness, greenness and wetness, 0 to 255, EPSG:4326 |
-| `admin/regions.gpkg` | regions, named in `shapeName` |
-| `sample.toml` | the settings, and the size of every file |
+`sentinel2/<site>/`: {scenes} scenes of {size} x {size} pixels of {s2:.0f} m.
+: `*_SR_clip.tif` holds blue, green, red and near infrared (reflectance x 10000, 0 is no data), `*_SCL_clip.tif` the
+  scene classification at 20 m, `*.shp` the slumps.
+
+`planet/PSScene/<id>/`: {planet_scenes} scenes of {size} x {size} pixels of {planet:.0f} m.
+: `*_3B_AnalyticMS_SR.tif` holds the same four bands, `*_3B_udm2.tif` the usable data mask, `*_metadata.json` the sun
+  and the date.
+
+`labels/iteration001/`
+: `TrainingLabel_*.gpkg` and `ImageFootprints_*.gpkg` of the PlanetScope scenes.
+
+`arcticdem/dem.tif`
+: elevation in metres, EPSG:3413, 10 m, -9999 is no data.
+
+`tcvis/tcvis.tif`
+: trends of brightness, greenness and wetness, 0 to 255, EPSG:4326.
+
+`admin/regions.gpkg`
+: regions, named in `shapeName`.
+
+`sample.toml`
+: the settings, and the size of every file.
 """
 
 
-def readme(
-    seed: int, scenes: int, size: int, slumps: int, lengths: tuple[float, float], pixels: tuple[float, float]
-) -> str:
-    """The text, filled in.
+@dataclass(frozen=True)
+class Facts:
+    """What the text tells."""
 
-    Parameters
-    ----------
-    seed, scenes, size, slumps
-        What was simulated, and how many.
-    lengths
-        Of the shortest and the longest slump, metres.
-    pixels
-        Pixel size of Sentinel-2 and of PlanetScope, metres.
-    """
-    return _TEXT.format(
-        seed=seed, scenes=scenes, size=size, slumps=slumps, shortest=lengths[0], longest=lengths[1],
-        s2=pixels[0], planet=pixels[1],
-    )  # fmt: skip
+    seed: int
+    scenes: int
+    size: int
+    """Height and width of a scene, pixels."""
+    slumps: int
+    shortest: float
+    """Length of the shortest slump, metres."""
+    longest: float
+    planet_scenes: int
+    s2: float
+    """Pixel size of Sentinel-2, metres."""
+    planet: float
+    """Pixel size of PlanetScope, metres."""
+
+
+def readme(facts: Facts) -> str:
+    """The text, filled in."""
+    return _TEXT.format_map(asdict(facts))

@@ -15,7 +15,7 @@ from darts.sample.world import Terrain
 
 TARGET_SHARE = 0.065
 """Share of the land that slumps cover."""
-SHORTEST, LONGEST = 110.0, 320.0
+SHORTEST, LONGEST = 130.0, 340.0
 """Length of a slump from headwall to toe, metres."""
 APART = 40.0
 """Metres that no slump comes nearer to another."""
@@ -77,7 +77,7 @@ def place_slumps(seed: int, terrain: Terrain, grid: Grid) -> tuple[Slump, ...]:
 def _downhill(elevation: Field) -> Field:
     """The direction in which the land falls, radians from east towards north, float32 (height, width)."""
     southward, eastward = np.gradient(ndimage.gaussian_filter(elevation, 4.0))
-    return np.arctan2(southward, -eastward)
+    return np.asarray(np.arctan2(southward, -eastward), dtype=np.float32)
 
 
 def make_slump(rng: np.random.Generator, middle: tuple[float, float], direction: float, number: int) -> Slump:
@@ -95,15 +95,16 @@ def make_slump(rng: np.random.Generator, middle: tuple[float, float], direction:
 
 def _outline(rng: np.random.Generator) -> Polygon:
     """A horseshoe or teardrop in the slump's own frame, u in [0, 1], v in about [-1, 1]."""
-    u = (1 - np.cos(np.linspace(0, np.pi, 40))) / 2
-    rounding, taper = rng.uniform(0.35, 0.5), rng.uniform(0.3, 0.8)
+    u = (1 - np.cos(np.linspace(0, np.pi, 60))) / 2
+    rounding, taper = rng.uniform(0.3, 0.5), rng.uniform(0.4, 1.3)
     profile = u**rounding * (1 - u) ** taper
     profile /= profile.max()
-    waves = [_wobble(u, rng) for _ in range(2)]
-    scallop = 0.05 * np.sin(np.pi * rng.integers(2, 5) * np.linspace(-1, 1, 80)) * rng.random()
-    sides = np.concatenate([profile * waves[0], -(profile * waves[1])[::-1]])
+    left, right = (profile * _wobble(u, rng) for _ in range(2))
+    sides = np.concatenate([left, -right[::-1]])
     along = np.concatenate([u, u[::-1]])
-    along = along + scallop * np.clip(1 - 3 * along, 0, 1)
+    # lobes where the headwall eats into the slope
+    lobes = 0.05 * rng.random() * np.sin(np.pi * rng.uniform(1.5, 3.5) * sides + rng.uniform(0, 2 * np.pi))
+    along = along + lobes * np.clip(1 - 2 * along, 0, 1)
     polygon = Polygon(np.column_stack([along, sides])).buffer(0)
     return polygon if polygon.geom_type == "Polygon" else max(polygon.geoms, key=lambda part: part.area)
 
@@ -111,9 +112,9 @@ def _outline(rng: np.random.Generator) -> Polygon:
 def _wobble(u: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """A factor around 1 that wanders along one side."""
     wave = np.ones_like(u)
-    for frequency in (1, 2, 3, 5):
-        wave += 0.14 / frequency * rng.normal() * np.sin(2 * np.pi * (frequency * u / 2 + rng.random()))
-    return np.clip(wave, 0.5, 1.4)
+    for frequency in (1, 2, 3, 5, 8):
+        wave += 0.18 / frequency * rng.normal() * np.sin(2 * np.pi * (frequency * u / 2 + rng.random()))
+    return np.clip(wave, 0.45, 1.5)
 
 
 def _suitability(terrain: Terrain) -> Field:

@@ -5,14 +5,14 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 from rasterio.crs import CRS
-from rasterio.transform import Affine, from_origin
+from rasterio.features import rasterize
+from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject, transform_bounds
 from scipy import ndimage
 from shapely import MultiPoint, Point, voronoi_polygons
 
 from darts.sample.layout import UTM, Grid
 from darts.sample.noise import Field, generator, smoothstep, spectral_noise
-from darts.sample.paint import stamp_slump
 from darts.sample.rasters import write_geopackage, write_geotiff
 from darts.sample.slumps import Slump
 from darts.sample.world import Terrain
@@ -62,11 +62,8 @@ def write_trends(path: Path, seed: int, terrain: Terrain, world: Grid, slumps: t
 
 def _trends(seed: int, terrain: Terrain, world: Grid, slumps: tuple[Slump, ...]) -> list[Field]:
     """Trends on the world's grid: slumps, drained lakes and old burns all lose plants."""
-    lost = np.zeros(world.shape, dtype=np.float32)
-    for slump in slumps:
-        stamp = stamp_slump(slump, world)
-        if stamp is not None:
-            lost[stamp.window] = np.maximum(lost[stamp.window], stamp.coverage * (0.4 + 0.6 * (1 - slump.regrowth)))
+    shapes = [(slump.polygon, 1.0 - 0.6 * slump.regrowth) for slump in slumps]
+    lost = rasterize(shapes, out_shape=world.shape, transform=world.transform, dtype="float32") if shapes else 0.0
     burns = spectral_noise(world.shape, generator(seed, "burns"), roughness=3.2, longest=60, shortest=4)
     disturbed = lost + smoothstep(burns, 1.5, 1.9) + smoothstep(terrain.drybeds, -0.05, 0.1)
     noise = [
@@ -98,4 +95,4 @@ def _covering_grid(world: Grid, crs: str, pixel: float) -> tuple[Affine, tuple[i
     west, south, east, north = transform_bounds(CRS.from_string(UTM), CRS.from_string(crs), *world.bounds)
     left, top = np.floor(west / pixel), np.ceil(north / pixel)
     width, height = int(np.ceil(east / pixel) - left), int(top - np.floor(south / pixel))
-    return from_origin(left * pixel, top * pixel, pixel, pixel), (height, width)
+    return Affine(pixel, 0, left * pixel, 0, -pixel, top * pixel), (height, width)

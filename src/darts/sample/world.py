@@ -63,7 +63,7 @@ def simulate_terrain(seed: int, grid: Grid) -> Terrain:
     slope = slope_degrees(ndimage.gaussian_filter(elevation, 2.0), grid.resolution)
     crests = elevation - ndimage.gaussian_filter(elevation, 14.0)
     crests /= crests.std()
-    plain = smoothstep(slope, 5.0, 1.5)
+    plain = smoothstep(ndimage.gaussian_filter(slope, 5.0), 5.0, 1.5)
     on_land = smoothstep(river, 60, 200)
     return Terrain(
         elevation=elevation,
@@ -101,21 +101,21 @@ def sample_terrain(terrain: Terrain, source: Grid, target: Grid) -> Terrain:
 def slope_degrees(elevation: Field, resolution: float) -> Field:
     """Slope of a surface with square pixels, degrees, float32 (height, width)."""
     dy, dx = np.gradient(elevation, resolution)
-    return np.degrees(np.arctan(np.hypot(dx, dy))).astype(np.float32)
+    return np.asarray(np.degrees(np.arctan(np.hypot(dx, dy))), dtype=np.float32)
 
 
 def _river_distance(winding: Field, resolution: float) -> Field:
     """Metres to the curve along which a smooth field is zero: the field divided by its gradient."""
     dy, dx = np.gradient(winding, resolution)
     distance = np.abs(winding) / np.maximum(np.hypot(dx, dy), 2e-4)
-    return np.minimum(distance, FAR).astype(np.float32)
+    return np.asarray(np.minimum(distance, FAR), dtype=np.float32)
 
 
 def _carved_by_rivers(relief: Field, river: Field) -> Field:
     """Lower the land beside the river into a valley with a flat floor, metres."""
     floor = ndimage.gaussian_filter(relief, 40.0) - 22
     valley = np.exp(-((river / 260) ** 2))
-    return (relief * (1 - valley) + floor * valley).astype(np.float32)
+    return np.asarray((relief * (1 - valley) + floor * valley), dtype=np.float32)
 
 
 def _road_distance(seed: int, grid: Grid) -> Field:
@@ -128,7 +128,7 @@ def _road_distance(seed: int, grid: Grid) -> Field:
     burnt = rasterize([line.buffer(6.0) for line in lines] + pads, out_shape=fine.shape, transform=fine.transform)
     distance = ndimage.distance_transform_edt(burnt == 0) * fine.resolution
     coarse = distance.reshape(grid.height, 2, grid.width, 2).mean(axis=(1, 3))
-    return np.minimum(coarse, FAR).astype(np.float32)
+    return np.asarray(np.minimum(coarse, FAR), dtype=np.float32)
 
 
 def _winding_road(rng: np.random.Generator, grid: Grid) -> LineString:
