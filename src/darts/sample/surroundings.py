@@ -29,7 +29,7 @@ REGIONS = {
     "West Plain": (0.12, 0.50),
     "North Shore": (0.38, 0.80),
     "South Valley": (0.42, 0.22),
-    "Lake Country": (0.66, 0.58),
+    "Middle Uplands": (0.66, 0.58),
     "East Hills": (0.88, 0.38),
 }
 """Names of the regions, and where in the world (west to east, south to north) their middles lie."""
