@@ -179,6 +179,23 @@ def test_a_damaged_scene_stops_the_work_and_a_repaired_one_goes_on(scenes, tmp_p
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
 
 
+@pytest.mark.parametrize("undated", ["a", "b", "d", "abcd"])
+def test_a_stop_leaves_no_trace_whether_or_not_dates_are_known(tmp_path, undated):
+    for seed, name in enumerate("abcd"):
+        stem = "x_y_z" if name in undated else "20210818T223529_N0301_T03WXP"
+        write_stack_scene(tmp_path / "scenes", name, seed=seed, stem=stem)
+    settings = {"sentinel2_dir": tmp_path / "scenes", "s2_offset": 0} | SMALL
+    damaged = next((tmp_path / "scenes" / "d").glob("*_SR*"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-2000])
+    with pytest.raises(SceneError, match=damaged.name):
+        preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
+    damaged.write_bytes(whole)
+    for name in ("out", "fresh"):
+        preprocess_s2_train_data(train_data_dir=tmp_path / name, **settings)
+    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+
+
 def test_a_damaged_first_scene_leaves_nothing(scenes, tmp_path):
     damaged = next((scenes / "a").glob("*_SR*"))
     damaged.write_bytes(damaged.read_bytes()[:-2000])

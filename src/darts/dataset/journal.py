@@ -60,7 +60,9 @@ class Journal:
 def write_metadata(directory: Path, table: gpd.GeoDataFrame, journal: Journal) -> None:
     """Replace `metadata.parquet`; this is the commit."""
     buffer = io.BytesIO()
-    table.to_parquet(buffer, index=True)
+    # The one text that may be missing needs a type of its own: guessed from the values, it would depend on which of
+    # them were in memory and which were read back, and with it the bytes of the file.
+    table.astype({"scene_date": "string"}).to_parquet(buffer, index=True)
     arrow = pq.read_table(pa.BufferReader(buffer.getvalue()))
     record = json.dumps({"settings": journal.settings, "scenes": [asdict(scene) for scene in journal.scenes]})
     arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _KEY: record.encode()})
@@ -84,7 +86,7 @@ def read_metadata(directory: Path) -> gpd.GeoDataFrame:
     try:
         pq.read_table(path, page_checksum_verification=True)
         table = gpd.read_parquet(path)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+    except Exception as error:  # noqa: BLE001 -- arrow, geopandas and pyproj each fail on damaged bytes in ways of their own
         raise DatasetError(f"{path} is damaged ({error}); build the dataset again.") from None
     if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
         raise DatasetError(f"{path} must have the columns {', '.join(REQUIRED_COLUMNS)}, but lacks {missing}.")
@@ -98,10 +100,12 @@ def read_journal(directory: Path) -> Journal | None:
         return None
     try:
         record = (pq.read_schema(path).metadata or {}).get(_KEY)
-    except (OSError, pa.ArrowException) as error:
+        return None if record is None else _parse(record)
+    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         raise DatasetError(f"{path} is damaged ({error}); remove {directory} and preprocess again.") from None
-    if record is None:
-        return None
+
+
+def _parse(record: bytes) -> Journal:
     content = json.loads(record)
     return Journal(content["settings"], tuple(SceneEntry(**entry) for entry in content["scenes"]))
 

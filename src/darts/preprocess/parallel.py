@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from types import FrameType
 from typing import TypeVar
 
 from darts.core.errors import DartsError
@@ -96,9 +97,16 @@ def _main_left_alone() -> Iterator[None]:
 
 
 def _set_up_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+    """Leave Ctrl-C to the parent, give up the task when it says so, and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Raised inside the task, this ends it without ending the process, which then leaves by the way the pool provides
+    # and gives back its locks; killed outright, it would leave them behind with a warning.
+    signal.signal(signal.SIGTERM, _give_up)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _give_up(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _end_with_parent() -> None:
