@@ -9,7 +9,7 @@ import numpy as np
 
 from darts.core.errors import DatasetError
 from darts.dataset.reader import Dataset, open_dataset
-from darts.dataset.schema import IGNORE, LABEL_CODES, LABELS_FILE, POSITIVE
+from darts.dataset.schema import IGNORE, LABEL_CODES, LABELS_FILE, PATCH_COLUMNS, POSITIVE
 from darts.dataset.writer import content_hash, dataset_fingerprint
 
 
@@ -47,7 +47,8 @@ def check_structure(directory: Path) -> Dataset:
     if dataset.manifest.schema_version is not None:
         if not (directory / LABELS_FILE).exists():
             raise DatasetError(f"{directory} lacks {LABELS_FILE}; run the same preprocess command again.")
-        if dataset_fingerprint(dataset.manifest, dataset.metadata) != dataset.manifest.fingerprint:
+        missing = set(PATCH_COLUMNS) - set(dataset.metadata.columns)
+        if missing or dataset_fingerprint(dataset.manifest, dataset.metadata) != dataset.manifest.fingerprint:
             raise DatasetError(
                 f"{directory}: metadata.parquet doesn't match the fingerprint in config.toml; one of them was changed."
             )

@@ -150,7 +150,8 @@ def _check_structure(dataset: Dataset) -> None:
         raise DatasetError(
             f"{directory / DATA_STORE} can't be opened ({_one_line(error)}); preprocess again."
         ) from None
-    rows = (x.shape[0], y.shape[0], len(dataset), manifest.n_patches or len(dataset))
+    listed = len(dataset) if manifest.n_patches is None else manifest.n_patches
+    rows = (x.shape[0], y.shape[0], len(dataset), listed)
     if len(set(rows)) > 1:
         raise DatasetError(
             f"{directory}: x, y, metadata and config.toml must count the same samples, but count {rows}; run the same "

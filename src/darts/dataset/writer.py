@@ -43,6 +43,7 @@ from darts.dataset.schema import (
 
 _STAGING = ".staging"
 _LABELS = "labels"
+_FINGERPRINTED = ("patch_id", "sample_id", "region", "empty", "content_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def dataset_fingerprint(manifest: Manifest, table: pd.DataFrame) -> str:
     """A hash over bands, patch size and every sample in order; it does not depend on any path."""
     digest = hashlib.sha256(json.dumps([[b.name, b.lo, b.hi, b.fill] for b in manifest.bands]).encode())
     digest.update(str(manifest.patch_size).encode())
-    for columns in zip(table["patch_id"], table["region"], table["content_hash"], strict=True):
+    for columns in table[list(_FINGERPRINTED)].itertuples(index=False):
         digest.update("\x1f".join(map(str, columns)).encode())
     return f"sha256:{digest.hexdigest()}"
 
