@@ -121,7 +121,7 @@ def _dryness(slump: Slump, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64
 
 def _stripes(slump: Slump, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> Field:
     """Mudflow stripes that run down the slump and draw together at its toe, about -1 to 1."""
-    rng = generator("stripes", slump.number)
+    rng = generator("stripes", slump.texture)
     spread = v * slump.half_width * (1 + 0.5 * np.clip(u, 0, 1))
     along = u * slump.length
     waves = np.zeros_like(u)
@@ -133,7 +133,7 @@ def _stripes(slump: Slump, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64
 
 def _plants(slump: Slump, u: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> Field:
     """Share of plants: islands that grow back from the toe upwards, 0 to 0.9."""
-    rng = generator("plants", slump.number)
+    rng = generator("plants", slump.texture)
     x, y = u * slump.length, v * slump.half_width
     waves = np.zeros_like(u)
     for wavelength in (110, 80, 60, 45, 34, 26, 20):

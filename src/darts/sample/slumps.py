@@ -9,6 +9,7 @@ from scipy import ndimage
 from shapely import Polygon
 from shapely.affinity import affine_transform
 
+from darts.core.seeds import derive_seed
 from darts.sample.layout import Grid
 from darts.sample.noise import Field, generator, smoothstep
 from darts.sample.world import Terrain
@@ -40,7 +41,9 @@ class Slump:
     regrowth: float
     """0 is all bare, 1 is half covered with plants again."""
     number: int
-    """Counts the slumps, and seeds the texture."""
+    """Counts the slumps."""
+    texture: int
+    """Seeds the stripes and the plants."""
 
     def local(
         self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
@@ -66,7 +69,8 @@ def place_slumps(seed: int, terrain: Terrain, grid: Grid) -> tuple[Slump, ...]:
         if not free[row, column]:
             continue
         middle = (grid.west + column * grid.resolution, grid.north - row * grid.resolution)
-        slump = make_slump(rng, middle, downhill[row, column] + rng.normal(0, 0.25), len(placed))
+        direction = downhill[row, column] + rng.normal(0, 0.25)
+        slump = make_slump(rng, middle, direction, len(placed), derive_seed(seed, "texture", len(placed)))
         if _fits(free, slump, grid):
             _claim(free, slump, grid)
             placed.append(slump)
@@ -80,7 +84,9 @@ def _downhill(elevation: Field) -> Field:
     return np.asarray(np.arctan2(southward, -eastward), dtype=np.float32)
 
 
-def make_slump(rng: np.random.Generator, middle: tuple[float, float], direction: float, number: int) -> Slump:
+def make_slump(
+    rng: np.random.Generator, middle: tuple[float, float], direction: float, number: int, texture: int
+) -> Slump:
     """A slump of random size and outline around a point, sliding towards `direction` (radians from east)."""
     length = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
     half_width = length * float(rng.uniform(0.3, 0.48))
@@ -90,7 +96,7 @@ def make_slump(rng: np.random.Generator, middle: tuple[float, float], direction:
         _outline(rng), [length * ax, -half_width * ay, length * ay, half_width * ax, head[0], head[1]]
     )
     dryness, regrowth = float(rng.uniform(0.1, 0.8)), float(rng.beta(1.5, 3))
-    return Slump(outline, head, (ax, ay), length, half_width, dryness, regrowth, number)
+    return Slump(outline, head, (ax, ay), length, half_width, dryness, regrowth, number, texture)
 
 
 def _outline(rng: np.random.Generator) -> Polygon:
