@@ -50,7 +50,7 @@ def row_of(index: int, scene: str = "scene", region: str = "North") -> dict:
 
 def points(*places: tuple[float, float], crs: str = "EPSG:4326", **columns) -> gpd.GeoDataFrame:
     """Labels."""
-    return gpd.GeoDataFrame({"id": range(len(places)), **columns}, geometry=[Point(*p) for p in places], crs=crs)
+    return gpd.GeoDataFrame({"number": range(len(places)), **columns}, geometry=[Point(*p) for p in places], crs=crs)
 
 
 def writer_of(directory: Path, *, bands=BANDS, size=SIZE, **settings):

@@ -43,6 +43,6 @@ def single_writer(directory: Path) -> Iterator[None]:
 def _describe(holder: Path) -> str:
     try:
         who = json.loads(holder.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return f"process {who['pid']} on {who['host']} (since {who['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"
-    return f"process {who['pid']} on {who['host']} (since {who['since']})"

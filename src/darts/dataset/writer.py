@@ -229,6 +229,8 @@ class DatasetWriter:
             for folder in (self._store / array / "c").glob("*"):
                 if int(folder.name) >= rows:
                     shutil.rmtree(folder)
+            for half_written in (self._store / array).glob("*.partial"):  # zarr's temporary files
+                half_written.unlink()
         for leftover in (self.directory / _STAGING).glob("*"):
             if leftover.name != _LABELS:
                 shutil.rmtree(leftover)

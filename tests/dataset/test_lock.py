@@ -1,0 +1,80 @@
+"""One writer at a time; a second is told who holds the lock, and a dead one holds nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from darts.core.errors import DatasetError
+from darts.dataset.lock import single_writer
+
+from .conftest import tree, write_scenes, writer_of
+
+HOLD = """
+import sys, time, pathlib
+from darts.dataset.lock import single_writer
+with single_writer(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def other_process(directory):
+    """Another process that holds the lock until its stdin is closed."""
+    command = [sys.executable, "-c", HOLD, str(directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_writer_is_refused_at_once_and_told_which_process_writes(tmp_path):
+    directory = write_scenes(tmp_path / "d", [1])
+    before = tree(directory)
+    with other_process(directory) as holder:
+        started = time.monotonic()
+        with pytest.raises(DatasetError) as caught, writer_of(directory):
+            pass
+        assert time.monotonic() - started < 1
+        assert f"process {holder.pid} on " in str(caught.value)
+        assert "one process at a time may write to" in str(caught.value)
+    assert tree(directory) == before
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    with other_process(tmp_path) as holder:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(timeout=30)
+        with writer_of(tmp_path) as writer:
+            assert not writer.is_complete
+
+
+def test_the_lock_is_freed_at_the_end_also_by_an_error(tmp_path):
+    with pytest.raises(RuntimeError, match="stop"), single_writer(tmp_path):
+        raise RuntimeError("stop")
+    with single_writer(tmp_path):
+        pass
+
+
+def test_the_lock_holds_within_one_process_too(tmp_path):
+    with (
+        single_writer(tmp_path),
+        pytest.raises(DatasetError, match=f"process {os.getpid()} on "),
+        single_writer(tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"pid": 1}'])
+def test_a_holder_that_wrote_nothing_useful_is_another_process(tmp_path, content):
+    with other_process(tmp_path):
+        (tmp_path / ".lock-holder.json").write_text(content)
+        with pytest.raises(DatasetError, match="and another process does; wait or stop it"), single_writer(tmp_path):
+            pass
