@@ -179,8 +179,10 @@ def count_without_pixel(labels: gpd.GeoDataFrame, grid: Grid, *, all_touched: bo
         all_touched=all_touched,
         dtype=np.int32,
     )
-    seen = set(np.unique(numbers))
-    unseen = [shape for i, shape in enumerate(labels.geometry, start=1) if i not in seen]
+    seen = np.zeros(len(labels) + 1, dtype=bool)
+    for row in numbers:
+        seen[row] = True
+    unseen = labels.geometry[~seen[1:]]
     return sum(not _holds_a_pixel(shape, grid, all_touched) for shape in unseen)
 
 

@@ -21,6 +21,8 @@ RASTER_SUFFIXES = (".tif", ".tiff", ".jp2")
 MAX_PIXELS = 30_000**2
 """More pixels than any scene has: a header that claims more is not believed."""
 
+# Files beside a raster (.aux.xml, .ovr) are not looked for; pixels are read once, so little is kept of them (MB).
+_GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64}
 _SIGNATURES = {
     b"II*\x00": "GTiff",
     b"MM\x00*": "GTiff",
@@ -122,7 +124,7 @@ def _open(path: Path) -> Iterator[Any]:
     absolute = path.absolute()
     driver = _driver(absolute)
     try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        with warnings.catch_warnings(), rasterio.Env(**_GDAL_OPTIONS):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(absolute, driver=driver) as source:
                 yield source

@@ -96,8 +96,8 @@ class Sentinel2Reader:
         SceneError
             When a file is damaged.
         """
-        read = {name: _reflectance(files.bands[name], files.offset.value, files.grid) for name in bands}
         quality = _quality(files, self.config.scl_ignore)
+        read = {name: _reflectance(files.bands[name], files.offset.value, files.grid) for name in bands}
         for values in read.values():
             quality[np.isnan(values)] = INVALID
         for values in read.values():
@@ -277,7 +277,9 @@ def _reflectance(source: BandSource, offset: float, grid: Grid) -> np.ndarray:
     numbers = read_values(header.path, source.index)
     empty = (numbers == 0) | (numbers == header.nodata[source.index - 1]) | ~np.isfinite(numbers)
     _check_numbers(header.path, numbers, empty)
-    values = (numbers.astype(np.float32) + np.float32(offset)) / np.float32(QUANTIFICATION)
+    values = numbers.astype(np.float32)
+    values += np.float32(offset)
+    values /= np.float32(QUANTIFICATION)
     values[empty] = np.nan
     return to_grid(values, header.grid, grid, smooth=True)
 
@@ -297,6 +299,6 @@ def _quality(files: Sentinel2Files, scl_ignore: Sequence[int]) -> np.ndarray:
     header = files.scl.header
     stored = read_values(header.path, files.scl.index).astype(np.float32)
     classes = to_grid(stored, header.grid, files.grid, smooth=False)
-    quality = np.where(np.isin(classes, list(scl_ignore)), LOW, GOOD).astype(np.uint8)
+    quality = np.where(np.isin(classes, list(scl_ignore)), np.uint8(LOW), np.uint8(GOOD))
     quality[~(classes > 0)] = INVALID
     return quality

@@ -39,6 +39,7 @@ def make_patches(task: SceneTask) -> StagedScene:
         When a file of the scene is damaged.
     """
     plan, labels, grid = task.plan, task.plan.labels, task.plan.files.grid
+    missed = count_without_pixel(labels, grid, all_touched=task.labels.all_touched)
     scene = task.reader.read(plan.files, measured_bands(task.patches.bands))
     quality = erode(scene.quality, task.patches.mask_erosion_size)
     y = mask_bad_pixels(burn(labels, grid, all_touched=task.labels.all_touched), quality)
@@ -48,7 +49,6 @@ def make_patches(task: SceneTask) -> StagedScene:
         reason = _stage_patch(task, scene, y, window, row)
         if reason:
             dropped[reason] += 1
-    missed = count_without_pixel(labels, grid, all_touched=task.labels.all_touched)
     entry = SceneEntry(
         scene_id=plan.scene_id,
         inputs=dict(plan.inputs),
