@@ -1,7 +1,9 @@
 """Small things that many tests need."""
 
+import datetime
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PosixPath
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -62,3 +64,26 @@ def make_dataset(
             writer.commit(stage.finish(SceneEntry(f"scene-{scene}"), labels))
         writer.finish()
     return directory
+
+
+def nextgen_checkpoint(state: dict[str, Any]) -> dict:
+    """As darts-nextgen writes it: a time and paths among the hyperparameters."""
+    return {
+        "state_dict": {f"model.{name}": tensor for name, tensor in state.items()},
+        "hyper_parameters": {
+            "config": {
+                "model": {
+                    "arch": "Unet",
+                    "encoder_name": "tu-test_resnet.r160_in1k",
+                    "encoder_weights": None,
+                    "in_channels": 2,
+                    "classes": 1,
+                },
+                "bands": ["red", "nir"],
+                "time": datetime.datetime(2025, 5, 6, 12, 30),  # noqa: DTZ001 -- as it was written
+            },
+            "learning_rate": 1e-3,
+            "run_name": "old",
+            "data_dir": PosixPath("/data"),
+        },
+    }

@@ -119,6 +119,7 @@ class WandbTracker(Logger):
         except Exception as error:  # noqa: BLE001 -- no network, no server, wrong key: all end offline
             reason = " ".join(str(error).split())[:120]
             _log.warning("Weights & Biases can't be reached (%s), so the run is kept offline.", reason)
+            wandb.teardown()  # the failed start still holds the id
             self._run = wandb.init(**self._identity, mode="offline", settings=settings)
 
     @staticmethod

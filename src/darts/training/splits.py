@@ -120,8 +120,9 @@ def make_folds(metadata: pd.DataFrame, data: DataConfig) -> list[Fold]:
         return [Fold(0, rows, rows)]
     _require_enough(metadata, data)
     empty, region = metadata["empty"].to_numpy(dtype=bool), metadata["region"].astype(str).to_numpy()
+    groups = region if data.fold_method in _GROUPED else None
     try:
-        parts = list(_SPLITTERS[data.fold_method](data.total_folds).split(rows, empty, region))
+        parts = list(_SPLITTERS[data.fold_method](data.total_folds).split(rows, empty, groups))
     except ValueError as error:
         raise RunError(
             f"--fold-method {data.fold_method} can't divide {len(rows)} patches ({int((~empty).sum())} with positives, "
