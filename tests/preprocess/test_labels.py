@@ -96,6 +96,13 @@ def test_damaged_files(tmp_path, content, message):
         labels.read_labels(path)
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "labels.vrt", "labels"])
+def test_files_of_other_kinds(tmp_path, name):
+    (tmp_path / name).write_text("id,geometry")
+    with pytest.raises(SceneError, match=r"vector files are .gpkg, .geojson or .shp"):
+        labels.labels_below(tmp_path / name)
+
+
 def test_truncated_geopackage(tmp_path):
     path = write_polygons(tmp_path / "a.gpkg", [square(i, i, 2) for i in range(30)])
     path.write_bytes(path.read_bytes()[:9000])

@@ -72,7 +72,9 @@ def read_vectors(path: Path) -> gpd.GeoDataFrame:
 
 def _check_signature(path: Path) -> None:
     """Refuse a file that is not what its suffix says, such as a list of other files, which GDAL would open instead."""
-    expected = _SIGNATURES[path.suffix.lower()]
+    expected = _SIGNATURES.get(path.suffix.lower())
+    if expected is None:
+        raise SceneError(f"vector files are .gpkg, .geojson or .shp, but got {path}; save it as one of these.")
     try:
         with path.open("rb") as file:
             start = file.read(1024).removeprefix(b"\xef\xbb\xbf")
