@@ -1,22 +1,9 @@
 """Messages: on stderr what the user asked for, in the file everything."""
 
-import logging
-
 import pytest
 
 from darts.core.errors import ConfigError
 from darts.core.log import get_logger, set_up_logging
-
-
-@pytest.fixture(autouse=True)
-def leave_logging_as_it_was():
-    logger = logging.getLogger("darts")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    for handler in logger.handlers:
-        handler.close()
-    logger.handlers[:], logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
 
 
 def speak():

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
+from rich.markup import escape
 
 from darts.cli.config import CommonConfig
 from darts.core.config import RECORD_KEYS, Config, build_config, build_configs, config_models, unknown_settings
@@ -59,7 +60,7 @@ def config_options(function: Callable[..., None]) -> Callable[..., None]:
 def _merge(ctx: typer.Context, config_file: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The settings of this command from file and flags, and what is odd about the file."""
     in_file = read_file(config_file) if config_file is not None else {}
-    own = {parameter.name for parameter in ctx.command.params}
+    own = {parameter.name for parameter in ctx.command.params} - {_CONFIG_FILE.name}
     known = {*_flag_names(ctx.find_root().command), *RECORD_KEYS}
     values = {name: value for name, value in in_file.items() if name in own} | given
     return values, unknown_settings(in_file, known)
@@ -83,16 +84,20 @@ def _fail(error: BaseException, code: int, with_debug: bool) -> None:
     if isinstance(error, KeyboardInterrupt):
         message = str(error) or "stopped."
     elif isinstance(error, DartsError):
-        message = f"error: {error}"
+        message = f"error: {_one_line(error)}"
     else:
-        text = " ".join(str(error).split())[:300]
+        text = _one_line(error)[:300]
         message = f"error: {type(error).__name__}: {text} (this is a bug of darts; --debug shows where)"
     console.print(message, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
 def _option(name: str, field: FieldInfo, model: type[Config]) -> inspect.Parameter:
-    help_text = " ".join((field.description or "").split())
+    help_text = escape(" ".join((field.description or "").split()))
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     option = typer.Option(
         help=f"{help_text} (required)" if field.is_required() else help_text,
@@ -145,6 +150,8 @@ _CONFIG_FILE = inspect.Parameter(
     default=None,
     annotation=Annotated[
         Path | None,
-        typer.Option(help="TOML file with settings below [darts]; a flag wins over it.", rich_help_panel="Everywhere"),
+        typer.Option(
+            help=escape("TOML file with settings below [darts]; a flag wins over it."), rich_help_panel="Everywhere"
+        ),
     ],
 )
