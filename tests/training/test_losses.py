@@ -46,7 +46,7 @@ def test_a_batch_of_ignored_pixels_has_loss_zero_and_finite_gradients():
     logits = torch.randn(2, 8, 8, requires_grad=True)
     loss = FocalLossIgnoring(None, 2.0)(logits, torch.full((2, 8, 8), IGNORE, dtype=torch.uint8))
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert not logits.grad.any()
 
 

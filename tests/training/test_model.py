@@ -35,7 +35,10 @@ def test_an_unknown_architecture_is_refused_with_the_nearest_names():
         build_model(ModelSpec("Unit", "resnet18", 3))
 
 
-def test_a_patch_size_that_the_encoder_cannot_take_is_refused_before_training():
-    spec = ModelSpec("Unet", "tu-test_resnet.r160_in1k", 3)
-    with pytest.raises(ModelError, match=r"can't take patches of 50 pixels .* --patch-size"):
-        require_model_takes(build_model(spec), spec, 50)
+@pytest.mark.parametrize(
+    ("arch", "encoder", "size"), [("FPN", "tu-test_resnet.r160_in1k", 50), ("Unet", "tu-maxvit_nano_rw_256", 64)]
+)
+def test_a_patch_size_that_the_encoder_cannot_take_is_refused_before_training(arch, encoder, size):
+    spec = ModelSpec(arch, encoder, 3)
+    with pytest.raises(ModelError, match=rf"can't take patches of {size} pixels .* --patch-size"):
+        require_model_takes(build_model(spec), spec, size)

@@ -67,7 +67,7 @@ class SegmentationModule(pl.LightningModule):
         if not torch.isfinite(loss):
             rows = batch["row"].tolist()
             raise RunError(
-                f"the loss became {float(loss)} in epoch {self.current_epoch} at the samples {rows}; lower "
+                f"the loss became {loss.item()} in epoch {self.current_epoch} at the samples {rows}; lower "
                 "--learning-rate, and check the data with: darts validate-dataset --deep."
             )
         self._pixels(stage).update(logits.detach(), batch["y"], loss, batch["group"])
