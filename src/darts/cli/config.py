@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import NonNegativeInt
 
-from darts.core.config import Config
+from darts.core.config import Config, OrNone
 
 
 class CommonConfig(Config, frozen=True):
@@ -13,7 +13,7 @@ class CommonConfig(Config, frozen=True):
 
     panel: ClassVar[str] = "Everywhere"
 
-    log_dir: Path | None = None
+    log_dir: OrNone[Path] = None
     """Also write all messages into `darts.log` in this folder."""
     verbose: bool = False
     """Show what is being done, not only what is wrong."""

@@ -1,15 +1,30 @@
 """Results on stdout: lines, tables, and what to type next."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from darts.core.config import Config, setting_to_flag
+
 
 def say(text: str) -> None:
     """Print a line."""
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def flags(config: Config) -> str:
+    """The flags that give these settings, without those that are defaults."""
+    given = [
+        word
+        for name, value in config
+        if value != type(config).model_fields[name].default
+        for item in (value if isinstance(value, tuple) else (value,))
+        for word in ([setting_to_flag(name)] if item is True else [setting_to_flag(name), str(item)])
+    ]
+    return shlex.join(given)
 
 
 def say_next(command: str) -> None:
@@ -19,7 +34,8 @@ def say_next(command: str) -> None:
 
 def say_metrics(title: str, metrics: Mapping[str, float]) -> None:
     """Print metrics by name, four digits each."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    say(title)
+    table = Table(show_header=False, box=None)
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")
     Console().print(table)

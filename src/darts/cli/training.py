@@ -6,7 +6,7 @@ import typer
 
 from darts.cli.config import CommonConfig
 from darts.cli.options import config_options
-from darts.cli.output import say, say_metrics, say_next, say_table
+from darts.cli.output import flags, say, say_metrics, say_next, say_table
 from darts.core.errors import DatasetError
 from darts.training.config import (
     ConvertConfig,
@@ -118,7 +118,7 @@ def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: Comm
             say(f"warning: {role[0]} has no patch with a positive pixel.")
     if validate.deep and not common.dry_run:
         _read_everything(dataset)
-    say_next(f"darts train-smp --train-data-dir {data.train_data_dir}")
+    say_next(f"darts train-smp {flags(data)}")
 
 
 def _read_everything(dataset: "Dataset") -> None:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Config(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
+class Config(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True):
     """A group of settings; a field's docstring is its `--help` and its row in the docs."""
 
     panel: ClassVar[str] = "Options"
@@ -103,7 +103,7 @@ def build_configs(models: Mapping[str, type[Config]], values: Mapping[str, Any])
     known = {name for model in models.values() for name in model.model_fields}
     for name in values:
         if name not in known:
-            raise ConfigError(f"there is no setting {name!r}{_did_you_mean(name, known)}.")
+            raise ConfigError(f"there is no setting {name!r}{_did_you_mean(name, known)}")
     return {
         group: build_config(model, {name: values[name] for name in model.model_fields if name in values})
         for group, model in models.items()
@@ -111,8 +111,8 @@ def build_configs(models: Mapping[str, type[Config]], values: Mapping[str, Any])
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)
+    return f"; did you mean {nearest[0]!r}?" if nearest else "."
 
 
 def config_models(function: Callable[..., Any]) -> dict[str, type[Config]]:
@@ -197,7 +197,7 @@ def unknown_settings(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """One warning for each name that no command knows, with the nearest known name."""
     known = set(known)
     return [
-        f"the config file sets {name!r}, which no command knows{_did_you_mean(name, known)}."
+        f"the config file sets {name!r}, which no command knows{_did_you_mean(name, known)}"
         for name in names
         if name not in known
     ]

@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from rich.console import Console
-from rich.logging import RichHandler
 
 from darts.core.errors import ConfigError
 from darts.core.files import make_directory
@@ -16,6 +15,15 @@ console = Console(stderr=True)
 def get_logger(name: str) -> logging.Logger:
     """The logger of a module of `darts`."""
     return logging.getLogger(name)
+
+
+class _OneLine(logging.Handler):
+    """Each message is one line on stderr, however long, that begins with its level."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message."""
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def set_up_logging(*, verbose: bool = False, debug: bool = False, log_dir: Path | None = None) -> None:
@@ -30,7 +38,7 @@ def set_up_logging(*, verbose: bool = False, debug: bool = False, log_dir: Path 
     logger.handlers.clear()
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    shown = RichHandler(console=console, show_time=False, show_path=debug, rich_tracebacks=debug)
+    shown = _OneLine()
     shown.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     logger.addHandler(shown)
     if log_dir is not None:

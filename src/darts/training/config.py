@@ -113,10 +113,10 @@ class TrainerConfig(Config, frozen=True):
     """Processes that read and augment patches; 0 reads in the main process. It never changes a result."""
     random_seed: NonNegativeInt = 42
     """Seeds the weights, the order of patches and the augmentation."""
-    continue_from_checkpoint: Path | None = None
+    continue_from_checkpoint: OrNone[Path] = None
     """Checkpoint (`last.ckpt`) of a run to go on with, in a run of its own."""
     device: Listed[str] = ("auto",)
-    """`auto`, `cpu`, a CUDA index, or several."""
+    """`auto`, `cpu`, or a CUDA index; a run uses one device so far."""
 
 
 class LoggingConfig(Config, frozen=True):
@@ -126,7 +126,7 @@ class LoggingConfig(Config, frozen=True):
 
     artifact_dir: Path = Path("artifacts")
     """Folder of all runs."""
-    run_name: SafeName | None = None
+    run_name: OrNone[SafeName] = None
     """Name of the run; random and readable if not given."""
     log_every_n_steps: PositiveInt = 10
     """Send the training loss to the tracker every so many steps."""
@@ -134,9 +134,9 @@ class LoggingConfig(Config, frozen=True):
     """Validate every so many epochs; the last epoch is always validated."""
     plot_every_n_val_epochs: PositiveInt = 5
     """Draw validation samples at every so many validations."""
-    wandb_entity: str | None = None
+    wandb_entity: OrNone[str] = None
     """User or team of Weights & Biases."""
-    wandb_project: str | None = None
+    wandb_project: OrNone[str] = None
     """Project of Weights & Biases; it is used only when this is given."""
 
 
@@ -145,15 +145,15 @@ class TestConfig(Config, frozen=True):
 
     panel: ClassVar[str] = "Test"
 
-    run_name: SafeName | None = None
+    run_name: OrNone[SafeName] = None
     """Name of the run to test."""
-    run_id: SafeName | None = None
+    run_id: OrNone[SafeName] = None
     """Id of the run to test."""
-    checkpoint: Path | None = None
+    checkpoint: OrNone[Path] = None
     """Checkpoint to test, instead of the best one of a run."""
     artifact_dir: Path = Path("artifacts")
     """Folder of all runs."""
-    train_data_dir: Path | None = None
+    train_data_dir: OrNone[Path] = None
     """Dataset directory; the one that the run was trained on if not given."""
     data_split_method: SplitMethod | None = None
     """How the test split is chosen; as in training if not given."""
@@ -172,6 +172,12 @@ class TestConfig(Config, frozen=True):
             raise ValueError("one of --run-name, --run-id and --checkpoint says what to test, but none was given")
         return self
 
+    @model_validator(mode="after")
+    def _split_has_a_method(self) -> Self:
+        if self.data_split_by and self.data_split_method is None:
+            raise ValueError("--data-split-by means something only with --data-split-method, but that was not given")
+        return self
+
 
 class ConvertConfig(Config, frozen=True):
     """What is converted, and into what."""
@@ -182,7 +188,7 @@ class ConvertConfig(Config, frozen=True):
     """Checkpoint of a training run, of ours or of darts-nextgen."""
     out_directory: Path
     """Folder that the model is written into."""
-    checkpoint_name: SafeName | None = None
+    checkpoint_name: OrNone[SafeName] = None
     """Name of the model; that of the run if not given."""
     format: Literal["directory", "darts"] = "directory"
     """`directory`: model.safetensors and config.json; `darts`: the one file of the existing pipeline."""

@@ -1,5 +1,6 @@
 """From a training checkpoint to a model that a pipeline can use, and back into memory."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ def _write_directory(plan: Conversion) -> None:
         partial.mkdir()
         save_file({name: tensor.contiguous() for name, tensor in plan.weights.items()}, partial / WEIGHTS_FILE)
         flush_to_disk(partial / WEIGHTS_FILE)
-        write_text(partial / CARD_FILE, json.dumps(_card(plan), indent=2) + "\n")
+        card = _card(plan) | {"weights_sha256": _sha256(partial / WEIGHTS_FILE)}
+        write_text(partial / CARD_FILE, json.dumps(card, indent=2) + "\n")
         partial.rename(plan.target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -177,11 +179,18 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     return _with_weights(ModelSpec.from_dict(card["model"]), weights, path), card
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _read_directory(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
         card = json.loads((path / CARD_FILE).read_text(encoding="utf-8"))
+        if card["weights_sha256"] != _sha256(path / WEIGHTS_FILE):
+            raise ValueError(f"{WEIGHTS_FILE} is not what {CARD_FILE} was written for")
         weights = load_file(path / WEIGHTS_FILE)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path} is no converted model ({error}); convert the checkpoint again.") from None
     return card, weights
 

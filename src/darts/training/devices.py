@@ -27,6 +27,8 @@ def resolve_devices(names: Sequence[str]) -> tuple[Accelerator, list[int] | int 
     indices = [name.removeprefix("cuda:") for name in names]
     if not all(index.isdecimal() for index in indices) or len(set(indices)) < len(indices) or not indices:
         raise ConfigError(f"--device: give auto, cpu, or one or more CUDA indices, but got {', '.join(names)}.")
+    if len(indices) > 1:
+        raise RunError(f"--device: a run uses one device so far, but got {', '.join(indices)}; choose one of them.")
     missing = [index for index in indices if int(index) >= torch.cuda.device_count()]
     if missing:
         there = ", ".join(f"{i}: {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count()))

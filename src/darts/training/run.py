@@ -36,6 +36,7 @@ from darts.training.model import ModelSpec, require_model_takes
 from darts.training.module import SegmentationModule
 
 _log = get_logger(__name__)
+_SPLIT = ("data_split_method", "data_split_by", "fold_method", "total_folds", "fold", "subsample")
 _VERSIONED = ("darts", "torch", "lightning", "segmentation-models-pytorch", "timm", "numpy", "zarr")
 
 
@@ -141,12 +142,16 @@ class PreparedRun:
             return None
         checkpoint = load_checkpoint(path)
         before = model_config(checkpoint, path)
-        now = {"model": self.model_spec.as_dict(), "bands": list(self.data.bands)}
-        for name, value in now.items():
-            if before[name] != value:
+        now = self._model_config()
+        before_split, now_split = (
+            {name: one.get("settings", {}).get(name) for name in _SPLIT} for one in (before, now)
+        )
+        compared = [(name, before.get(name), now[name]) for name in ("model", "bands", "dataset_fingerprint")]
+        for name, was, is_now in [*compared, ("splits", before_split, now_split)]:
+            if was != is_now:
                 raise CheckpointError(
-                    f"--continue-from-checkpoint: {path} was trained with {name} {before[name]}, but this run has {value}; "
-                    "use the same settings."
+                    f"--continue-from-checkpoint: {path} was trained with {name} {was}, but this run has {is_now}; use the "
+                    "same dataset and settings, or val patches may have been trained on."
                 )
         if checkpoint.get("epoch", 0) + 1 >= self.spec.trainer.max_epochs:
             raise RunError(
@@ -255,6 +260,10 @@ def _fit(prepared: PreparedRun) -> pl.Trainer:
         raise
     except DartsError as error:
         raise _from_worker(error) from None
+    except torch.OutOfMemoryError:
+        raise RunError(
+            f"the device has too little memory for batches of {spec.hyperparameters.batch_size} patches; lower --batch-size."
+        ) from None
     finally:
         for logger in loggers:
             if isinstance(logger, WandbTracker):

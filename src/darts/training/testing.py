@@ -99,6 +99,8 @@ test_smp = keyword_settings(test)
 def locate(config: TestConfig) -> tuple[Path, RunDirectory]:
     """The checkpoint to test, and the run directory that takes the results."""
     if config.checkpoint is not None:
+        if not config.checkpoint.is_file():
+            raise CheckpointError(f"there is no checkpoint file {config.checkpoint}.")
         beside = config.checkpoint.resolve().parent
         is_of_run = beside.name == "checkpoints" and RunDirectory(beside.parent).split.exists()
         return config.checkpoint, RunDirectory(
