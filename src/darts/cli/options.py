@@ -151,7 +151,7 @@ _CONFIG_FILE = inspect.Parameter(
     annotation=Annotated[
         Path | None,
         typer.Option(
-            help=escape("TOML file with settings below \\[darts]; a flag wins over it."), rich_help_panel="Everywhere"
+            help=escape("TOML file with settings below [darts]; a flag wins over it."), rich_help_panel="Everywhere"
         ),
     ],
 )
