@@ -1,7 +1,5 @@
 """The commands as a whole: help, version, exit codes of the process."""
 
-import importlib
-import pkgutil
 import re
 import shlex
 import signal
@@ -14,7 +12,6 @@ from typer.main import get_command
 
 import darts
 from darts.cli.app import app
-from darts.core.config import Config, build_config, resolved_settings
 
 from .conftest import run, succeeds
 
@@ -29,17 +26,6 @@ def leaves(command, path=()):
 
 COMMANDS = dict(leaves(get_command(app)))
 MARKUP = re.compile(r"\[/?bold\]")
-
-
-def config_models():
-    for module in pkgutil.walk_packages(darts.__path__, "darts."):
-        if module.name.endswith(".config"):
-            for value in vars(importlib.import_module(module.name)).values():
-                if isinstance(value, type) and issubclass(value, Config) and value.__module__ == module.name:
-                    yield value
-
-
-MODELS = [model for model in config_models() if model is not Config]
 
 
 def test_the_commands_are_those_of_the_contract():
@@ -89,35 +75,6 @@ def test_the_example_of_a_command_has_only_flags_that_it_takes(path):
     assert tuple(words[: len(path) + 1]) == ("darts", *path)
     context = COMMANDS[path].make_context(path[-1], words[len(path) + 1 :])
     assert context.params["config_file"] is None
-
-
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.__module__}.{model.__name__}")
-def test_every_setting_says_what_it_is(model):
-    assert model.__doc__
-    assert model.panel != "Options"
-    for name, field in model.model_fields.items():
-        assert field.description, f"{model.__name__}.{name} has no docstring"
-        assert field.description.rstrip().endswith((".", ")")), name
-
-
-REQUIRED = {
-    "train_data_dir": "d",
-    "sentinel2_dir": "s",
-    "output_dir": "o",
-    "lightning_checkpoint": "l",
-    "out_directory": "o",
-    "run_name": "r",
-}
-
-
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.__module__}.{model.__name__}")
-def test_settings_written_beside_an_artifact_and_given_again_are_the_same(model):
-    values = {name: value for name, value in REQUIRED.items() if name in model.model_fields}
-    config = build_config(model, values)
-    again = build_config(model, resolved_settings(config))
-    # `augment = true` is a default that is spelt out once it is read.
-    assert {name for name, value in again if value != getattr(config, name)} <= {"augment"}
-    assert build_config(model, resolved_settings(again)) == again
 
 
 # --- as a process
