@@ -1,0 +1,64 @@
+"""From a real scene to a tested model, by the commands that a user types."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+import rasterio
+from shapely.geometry import box
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("DARTS_REAL_DATA" not in os.environ, reason="DARTS_REAL_DATA is not set"),
+]
+
+
+def darts(*arguments: object) -> str:
+    command = [sys.executable, "-m", "darts", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def write_quadrants(scene: Path, path: Path) -> None:
+    """Four regions, each a quarter of the scene."""
+    with rasterio.open(scene / "B02.tif") as band:
+        west, south, east, north = band.bounds
+        crs = band.crs
+    x, y = (west + east) / 2, (south + north) / 2
+    quarters = {
+        "north-west": box(west, y, x, north),
+        "north-east": box(x, y, east, north),
+        "south-west": box(west, south, x, y),
+        "south-east": box(x, south, east, y),
+    }
+    gpd.GeoDataFrame({"shapeName": list(quarters)}, geometry=list(quarters.values()), crs=crs).to_file(path)
+
+
+def test_bare_ground_is_found_in_quarters_that_the_model_has_not_seen(tmp_path):
+    """Bare ground from five bands; the intersections and unions of four held-out quarters are pooled."""
+    scene = Path(os.environ["DARTS_REAL_DATA"]) / "s2_l2a_fort_mcmurray"
+    write_quadrants(scene, tmp_path / "quadrants.gpkg")
+    dataset, artifacts = tmp_path / "dataset", tmp_path / "artifacts"
+    darts(
+        "preprocess-s2-train-data",
+        *("--sentinel2-dir", scene, "--train-data-dir", dataset, "--admin-dir", tmp_path / "quadrants.gpkg"),
+        *("--bands", "blue,green,red,nir,swir16", "--patch-size", 128, "--overlap", 0, "--s2-offset", 0),
+        *("--scl-ignore", "0,1,2,3,7,8,9,10"),
+    )
+    for fold in range(4):
+        darts(
+            "train-smp",
+            *("--train-data-dir", dataset, "--artifact-dir", artifacts, "--device", "cpu"),
+            *("--fold-method", "region-kfold", "--total-folds", 4, "--fold", fold),
+            *("--model-encoder", "resnet18", "--max-epochs", 8, "--check-val-every-n-epoch", 4),
+        )
+    table = pd.concat(map(pd.read_parquet, artifacts.rglob("confusion.parquet")))
+    held_out = table[(table["split"] == "val") & (table["region"] == "(all)")]
+    assert len(held_out) == 4
+    tp, fp, fn = held_out[["tp", "fp", "fn"]].sum()
+    assert tp / (tp + fp + fn) >= 0.85
