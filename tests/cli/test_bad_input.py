@@ -165,6 +165,17 @@ def test_one_file_serves_every_command(dataset, tmp_path):
     assert "no command knows" not in result.stderr
 
 
+def test_an_obsolete_key_is_a_warning_that_says_what_to_use_now(scenes, tmp_path):
+    (tmp_path / "c.toml").write_text("[darts]\ntest-val-split = 0.1\ntest-regions = ['North']\n")
+    config = ("--config-file", tmp_path / "c.toml", "--dry-run")
+    result = run("preprocess-s2-train-data", "--sentinel2-dir", scenes, "--train-data-dir", "d", *SMALL, *config)
+    succeeds(result)
+    said = " ".join(result.stderr.split())
+    for name in ("test-val-split", "test-regions"):
+        assert f"--{name} is obsolete and has no effect" in said
+    assert "--data-split-method and --data-split-by" in said
+
+
 def test_a_config_file_that_is_not_there_or_has_no_table_for_darts(tmp_path):
     assert "there is no file" in fails(run("train-smp", "--config-file", tmp_path / "gone.toml"), 2)
     (tmp_path / "c.toml").write_text("train-data-dir = 'x'\n")

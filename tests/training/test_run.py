@@ -14,7 +14,8 @@ from darts.dataset.schema import chunk_path
 from darts.training.checkpoint import load_checkpoint
 from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, TrainerConfig
 from darts.training.metrics import Confusion, confusion_metrics
-from darts.training.run import ALL_REGIONS, plan_run
+from darts.training.plan import plan_run
+from darts.training.run import ALL_REGIONS
 
 
 def weights(path) -> str:

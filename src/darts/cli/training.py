@@ -57,7 +57,8 @@ def train_smp(
     common: CommonConfig,
 ) -> None:
     """Train one model on one fold of a dataset."""
-    from darts.training.run import PreparedRun, plan_run, run
+    from darts.training.plan import PreparedRun, plan_run
+    from darts.training.run import run
 
     spec = plan_run(data, hyperparameters, trainer, logging)
     if common.dry_run:
