@@ -26,6 +26,15 @@ def test_stderr_shows_what_was_asked_for_and_stdout_nothing(capsys, settings, sh
     assert "[bold]1[/bold]" in captured.err
 
 
+def test_a_message_is_one_line_that_begins_with_its_level(capsys):
+    set_up_logging(verbose=True)
+    log = get_logger("darts.somewhere")
+    log.warning("a long %s", "doubt " * 50)
+    log.info("a name with a\nline break")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" a ")[0] for line in lines] == ["warning:", "info:"]
+
+
 def test_the_file_has_everything_and_grows(tmp_path, capsys):
     folder = tmp_path / "new" / "logs"
     for _ in range(2):

@@ -22,8 +22,8 @@ class _OneLine(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message."""
-        text = f"{record.levelname.lower()}: {record.getMessage()}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        text = " ".join(record.getMessage().split())
+        console.print(f"{record.levelname.lower()}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def set_up_logging(*, verbose: bool = False, debug: bool = False, log_dir: Path | None = None) -> None:
