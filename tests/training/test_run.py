@@ -2,6 +2,10 @@
 
 import csv
 import hashlib
+import signal
+import subprocess
+import sys
+import time
 import tomllib
 
 import pandas as pd
@@ -152,3 +156,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(train, tm
     monkeypatch.setattr(FocalLossIgnoring, "forward", lambda _self, logits, _y: logits.sum() * torch.nan)
     with pytest.raises(RunError, match=r"loss became nan in epoch 0 at the samples \["):
         train(tmp_path)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_run_with_its_code_and_says_how_to_go_on(signum, code, dataset_dir, tmp_path):
+    command = [
+        *(sys.executable, "-m", "darts", "train-smp", "--train-data-dir", str(dataset_dir), "--device", "cpu"),
+        *("--artifact-dir", str(tmp_path), "--run-name", "long", "--model-encoder", "tu-test_resnet.r160_in1k"),
+        *("--max-epochs", "10000", "--early-stopping-patience", "0", "--check-val-every-n-epoch", "1000"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(tmp_path.rglob("last.ckpt")):
+            time.sleep(0.05)
+        process.send_signal(signum)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == code, said
+    (last,) = tmp_path.rglob("last.ckpt")
+    assert f"--continue-from-checkpoint {last}" in said
+    assert load_checkpoint(last)["epoch"] >= 0
+    assert "Traceback" not in said

@@ -14,7 +14,7 @@ from rich.markup import escape
 from darts.cli.config import CommonConfig
 from darts.core.config import RECORD_KEYS, Config, build_config, build_configs, config_models, unknown_settings
 from darts.core.config import read_config_file as read_file
-from darts.core.errors import DartsError
+from darts.core.errors import DartsError, Interrupted
 from darts.core.log import console, get_logger, set_up_logging
 
 _log = get_logger(__name__)
@@ -81,7 +81,7 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
 def _fail(error: BaseException, code: int, with_debug: bool) -> None:
     if with_debug:
         console.print_exception()
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, (KeyboardInterrupt, Interrupted)):
         message = str(error) or "stopped."
     elif isinstance(error, DartsError):
         message = f"error: {_one_line(error)}"

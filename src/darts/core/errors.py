@@ -6,7 +6,8 @@ DartsError            the command fails, exit code 1
 ├── SceneError        a scene or label file can't be used
 ├── ModelError        a model can't be built, or can't take the data
 ├── CheckpointError   a checkpoint is missing, damaged, or not to be trusted
-└── RunError          a training or test run can't start or go on
+├── RunError          a training or test run can't start or go on
+└── Interrupted       somebody asked to stop, exit code 130, 143 or 129
 
 A message states the rule, what came, and the way out, in one line.
 """
@@ -42,3 +43,11 @@ class CheckpointError(DartsError):
 
 class RunError(DartsError):
     """A training or test run can't start or go on."""
+
+
+class Interrupted(DartsError):
+    """Somebody asked to stop: Ctrl-C (130), SIGTERM (143) or SIGHUP (129); the message says how to go on."""
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

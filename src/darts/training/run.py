@@ -19,7 +19,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from darts.core.artifacts import RunDirectory
 from darts.core.config import keyword_settings, resolved_settings
-from darts.core.errors import DartsError, RunError
+from darts.core.errors import DartsError, Interrupted, RunError
 from darts.core.files import make_directory, write_atomically, write_text
 from darts.training.callbacks import run_callbacks, sample_figures
 from darts.training.checkpoint import SafeCheckpointIO, load_checkpoint, model_state
@@ -66,8 +66,8 @@ def run(spec: RunSpec) -> RunResult:
     ------
     DartsError
         Before anything is written, when the run can't work.
-    KeyboardInterrupt
-        When it was interrupted, saying how to go on.
+    Interrupted
+        When somebody asked to stop, saying how to go on.
     """
     quieten_lightning()
     prepared = PreparedRun(spec)
@@ -152,10 +152,10 @@ def _fit(prepared: PreparedRun) -> pl.Trainer:
             ckpt_path=prepared.resume_from,
             weights_only=True,
         )
-    except SystemExit:
-        if trainer.interrupted:
-            raise KeyboardInterrupt(_how_to_go_on(spec, trainer.current_epoch)) from None
-        raise
+    except SystemExit as stop:
+        # Lightning makes an exit with code 1 of Ctrl-C; other signals come as an exit with their own code.
+        code = stop.code if isinstance(stop.code, int) and stop.code > 1 else 130
+        raise Interrupted(_how_to_go_on(spec, trainer.current_epoch), code) from None
     except DartsError as error:
         raise _from_worker(error) from None
     except torch.OutOfMemoryError:

@@ -1,0 +1,115 @@
+"""The plan of a run, and every check of it that needs no training."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from darts.core.artifacts import RunDirectory, run_directory
+from darts.core.config import Config, resolved_settings
+from darts.core.errors import CheckpointError, RunError
+from darts.core.names import random_id, random_name
+from darts.training.checkpoint import load_checkpoint, model_config
+from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, TrainerConfig
+from darts.training.datamodule import PatchDataModule
+from darts.training.devices import resolve_devices
+from darts.training.model import ModelSpec, require_model_takes
+from darts.training.module import SegmentationModule
+
+_SPLIT = ("data_split_method", "data_split_by", "fold_method", "total_folds", "fold", "subsample")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One fit of one set of hyperparameters on one fold with one seed."""
+
+    data: DataConfig
+    hyperparameters: Hyperparameters
+    trainer: TrainerConfig
+    logging: LoggingConfig
+    run_name: str
+    run_id: str
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where the run leaves its files."""
+        return run_directory(self.logging.artifact_dir, self.run_name, self.run_id)
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """All groups of settings."""
+        return (self.data, self.hyperparameters, self.trainer, self.logging)
+
+
+def plan_run(
+    data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: LoggingConfig
+) -> RunSpec:
+    """Give a run its name and id."""
+    return RunSpec(data, hyperparameters, trainer, logging, logging.run_name or random_name(), random_id())
+
+
+class PreparedRun:
+    """A run that has passed every check that needs no training; nothing is written yet."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+        self.accelerator, self.devices = resolve_devices(spec.trainer.device)
+        self.data = PatchDataModule(spec.data, spec.hyperparameters, spec.trainer)
+        self.roles = self.data.roles()
+        self.model_spec = ModelSpec(
+            spec.hyperparameters.model_arch, spec.hyperparameters.model_encoder, len(self.data.bands)
+        )
+        self.resume_from = self._resumable(spec.trainer.continue_from_checkpoint)
+        pl.seed_everything(spec.trainer.random_seed, workers=True, verbose=False)
+        self.module = SegmentationModule(
+            self._model_config(),
+            spec.hyperparameters.model_dump(mode="json"),
+            self.data.regions,
+            spec.trainer.random_seed,
+            spec.hyperparameters.model_encoder_weights,
+        )
+        require_model_takes(self.module.model, self.model_spec, self.data.dataset.manifest.patch_size)
+
+    @cached_property
+    def role_counts(self) -> dict[str, int]:
+        """Number of patches to train, validate and test on."""
+        return {role: int((self.roles["role"] == role).sum()) for role in ("train", "val", "test")}
+
+    def _model_config(self) -> dict[str, Any]:
+        manifest = self.data.dataset.manifest
+        scaling = {band.name: band.as_dict() for band in manifest.bands}
+        return {
+            "model": self.model_spec.as_dict(),
+            "bands": list(self.data.bands),
+            "scaling": {name: scaling[name] for name in self.data.bands},
+            "patch_size": manifest.patch_size,
+            "run_name": self.spec.run_name,
+            "run_id": self.spec.run_id,
+            "dataset_fingerprint": manifest.fingerprint or "none",
+            "settings": resolved_settings(*self.spec.configs),
+        }
+
+    def _resumable(self, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        checkpoint = load_checkpoint(path)
+        before = model_config(checkpoint, path)
+        now = self._model_config()
+        before_split, now_split = (
+            {name: one.get("settings", {}).get(name) for name in _SPLIT} for one in (before, now)
+        )
+        compared = [(name, before.get(name), now[name]) for name in ("model", "bands", "dataset_fingerprint")]
+        for name, was, is_now in [*compared, ("splits", before_split, now_split)]:
+            if was != is_now:
+                raise CheckpointError(
+                    f"--continue-from-checkpoint: {path} was trained with {name} {was}, but this run has {is_now}; use the "
+                    "same dataset and settings, or val patches may have been trained on."
+                )
+        if checkpoint.get("epoch", 0) + 1 >= self.spec.trainer.max_epochs:
+            raise RunError(
+                f"--continue-from-checkpoint: {path} has finished {checkpoint['epoch'] + 1} epochs already; raise "
+                f"--max-epochs above {self.spec.trainer.max_epochs}."
+            )
+        return path
