@@ -45,7 +45,7 @@ class RunError(DartsError):
     """A training or test run can't start or go on."""
 
 
-class Interrupted(DartsError):
+class Interrupted(DartsError):  # noqa: N818 -- it is no error
     """Somebody asked to stop: Ctrl-C (130), SIGTERM (143) or SIGHUP (129); the message says how to go on."""
 
     def __init__(self, message: str, exit_code: int = 130) -> None:
