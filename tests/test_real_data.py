@@ -47,7 +47,7 @@ def test_bare_ground_is_found_in_quarters_that_the_model_has_not_seen(tmp_path):
     darts(
         "preprocess-s2-train-data",
         *("--sentinel2-dir", scene, "--train-data-dir", dataset, "--admin-dir", tmp_path / "quadrants.gpkg"),
-        *("--bands", "blue,green,red,nir,swir16", "--patch-size", 128, "--overlap", 0, "--s2-offset", 0),
+        *("--bands", "blue,green,red,nir,swir16", "--patch-size", 64, "--overlap", 0, "--s2-offset", 0),
         *("--scl-ignore", "0,1,2,3,7,8,9,10"),
     )
     for fold in range(4):

@@ -13,12 +13,13 @@ RUN_NAME = "quickstart"
 TRAINING = {
     "model_arch": "Unet",
     "model_encoder": "resnet18",
-    "batch_size": 16,
-    "learning_rate": 2e-3,
-    "gamma": 0.9,
-    "max_epochs": 12,
+    "augment": "flip,rotate90",
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "gamma": 0.87,
+    "max_epochs": 24,
     "early_stopping_patience": 0,
-    "check_val_every_n_epoch": 4,
+    "check_val_every_n_epoch": 3,
     "device": "cpu",
 }
 
@@ -95,6 +96,7 @@ def _preprocess(places: Places) -> None:
         patch_size=64,
         overlap=0,
         exclude_nan=False,
+        s2_offset=0,
     )
     done = "there already" if result.already_complete else "made"
     say(
@@ -118,7 +120,7 @@ def _train(places: Places, seed: int) -> RunDirectory:
         data_split_method="region",
         data_split_by=TEST_REGION,
         fold_method="region-stratified",
-        total_folds=3,
+        total_folds=4,
         random_seed=seed,
         artifact_dir=places.artifacts,
         run_name=RUN_NAME,
