@@ -1,6 +1,7 @@
 """What holds for the program as a whole: a quick start, and example settings that every command understands."""
 
 import importlib
+import importlib.util
 import os
 import pkgutil
 import statistics
@@ -159,3 +160,11 @@ def test_the_program_is_installed_under_its_name():
         [program, "--version"], capture_output=True, text=True, check=True, timeout=60, env=os.environ
     )
     assert result.stdout.startswith("darts ")
+
+
+def test_the_command_reference_is_what_the_commands_say():
+    spec = importlib.util.spec_from_file_location("make_cli_reference", ROOT / "docs" / "make_cli_reference.py")
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    written = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert written == reference.render(), "run: uv run python docs/make_cli_reference.py"
