@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from darts.core.files import write_atomically
 from darts.dataset.schema import IGNORE, POSITIVE
-from darts.training.metrics import Confusion, Statistics, curve_metrics, curves
+from darts.training.metrics import THRESHOLD, Confusion, Statistics, curve_metrics, curves
 
 _LABEL_COLORS = ListedColormap(["#f2efe6", "#b5361f", "#8d99a6"])
 _GRID = {"color": "#d9d9d9", "linewidth": 0.6}
@@ -53,11 +53,14 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def rgb_image(x_chw: np.ndarray, bands: Sequence[str]) -> np.ndarray:
-    """A picture (h, w, 3) in [0, 1]: red, green and blue if there are, else the first band in grey, stretched 2 to 98 %."""
+def rgb_image(x_chw: np.ndarray, bands: Sequence[str], seen: np.ndarray) -> np.ndarray:
+    """A picture (h, w, 3) in [0, 1]: red, green and blue if there are, else the first band in grey.
+
+    It is stretched from 2 to 98 % of the pixels in `seen` (h, w), so that clouds don't darken the rest.
+    """
     names = ("red", "green", "blue") if {"red", "green", "blue"} <= set(bands) else (bands[0],) * 3
     image = np.stack([x_chw[list(bands).index(name)] for name in names], axis=-1)
-    low, high = np.percentile(image, [2, 98])
+    low, high = np.percentile(image[seen] if seen.any() else image, [2, 98])
     return np.clip((image - low) / max(high - low, 1e-6), 0, 1)
 
 
@@ -66,16 +69,17 @@ def draw_samples(samples: Sequence[PredictedSample], bands: Sequence[str], path:
     figure = _new_figure(10, 2.6 * len(samples))
     axes = figure.subplots(len(samples), 4, squeeze=False)
     for row, sample in zip(axes, samples, strict=True):
-        image = rgb_image(sample.x_chw, bands)
+        seen = sample.y_hw != IGNORE
+        image = rgb_image(sample.x_chw, bands, seen)
         row[0].imshow(image)
         row[0].set_title(sample.name, fontsize=7)
         row[1].imshow(sample.y_hw, cmap=_LABEL_COLORS, vmin=0, vmax=2, interpolation="nearest")
         row[1].set_title("label (grey: ignored)", fontsize=7)
-        row[2].imshow(np.where(sample.y_hw == IGNORE, np.nan, sample.probability_hw), cmap="magma", vmin=0, vmax=1)
+        row[2].imshow(np.where(seen, sample.probability_hw, np.nan), cmap="magma", vmin=0, vmax=1)
         row[2].set_title("predicted probability", fontsize=7)
         row[3].imshow(image)
         _outline(row[3], sample.y_hw == POSITIVE, "#ffffff")
-        _outline(row[3], sample.probability_hw > 0.5, "#ffb000")
+        _outline(row[3], seen & (sample.probability_hw > THRESHOLD), "#ffb000")
         row[3].set_title("outlines: label white, predicted orange", fontsize=7)
         for axis in row:
             axis.set_axis_off()
