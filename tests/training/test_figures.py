@@ -1,10 +1,10 @@
 """Figures show what they should: clouds don't darken the rest, and files come whole."""
 
 import numpy as np
-from factories import BANDS, patch_pair
 
 from darts.training.figures import PredictedSample, draw_confusion, draw_samples, rgb_image
 from darts.training.metrics import Confusion
+from factories import BANDS, patch_pair
 
 PNG = b"\x89PNG"
 
