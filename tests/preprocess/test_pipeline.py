@@ -244,6 +244,17 @@ def test_nothing_left_to_learn_from(scenes, tmp_path):
     assert preprocess_s2_train_data(**settings).n_positive_patches == 0
 
 
+def test_an_edit_that_keeps_the_size_of_a_file_is_noticed(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    preprocess_s2_train_data(**settings)
+    shapes = next(scenes.rglob("*.shp"))
+    moved = bytearray(shapes.read_bytes())
+    moved[-4] ^= 1
+    shapes.write_bytes(moved)
+    with pytest.raises(DatasetError, match=rf"{shapes.name}.* has changed since it was read"):
+        preprocess_s2_train_data(**settings)
+
+
 def test_filters_see_missing_values_before_they_are_filled(scenes, tmp_path):
     everything = preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "all", **SMALL)
     whole = preprocess_s2_train_data(

@@ -146,3 +146,9 @@ def test_a_checkpoint_without_a_model_is_refused(tmp_path):
         model_state({"a": 1}, tmp_path)
     with pytest.raises(CheckpointError, match="model and bands"):
         model_config({"hyper_parameters": {}}, tmp_path)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    for name in ("one.ckpt", "another.ckpt"):
+        SafeCheckpointIO().save_checkpoint(harmless(), tmp_path / name)
+    assert (tmp_path / "one.ckpt").read_bytes() == (tmp_path / "another.ckpt").read_bytes()

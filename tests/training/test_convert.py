@@ -95,3 +95,20 @@ def test_a_model_that_is_cut_short_is_refused(trained_once, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match="no converted model"):
         load_model(result.path)
+
+
+def test_a_changed_weight_is_noticed(trained_once, tmp_path):
+    result = convert_lightning_checkpoint(lightning_checkpoint=trained_once.checkpoint, out_directory=tmp_path)
+    weights = result.path / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-9] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(CheckpointError, match="no converted model"):
+        load_model(result.path)
+
+
+def test_a_conversion_that_fails_its_check_leaves_nothing(trained_once, tmp_path, monkeypatch):
+    monkeypatch.setattr("darts.training.convert.TOLERANCE", -1.0)
+    with pytest.raises(CheckpointError, match="differ"):
+        convert_lightning_checkpoint(lightning_checkpoint=trained_once.checkpoint, out_directory=tmp_path)
+    assert not list(tmp_path.iterdir())

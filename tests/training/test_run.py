@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import tomllib
 import pandas as pd
 import pytest
 import torch
+import zarr
 
 from darts.core.artifacts import RunDirectory
 from darts.core.errors import CheckpointError, DatasetError, ModelError, RunError
@@ -38,6 +41,14 @@ def test_a_run_leaves_the_files_of_the_contract(trained_once):
     assert sorted(path.name for path in directory.checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
     figures = {path.name for path in directory.figures.iterdir()}
     assert {"val-confusion-matrix.png", "val-roc.png", "val-precision-recall.png", "val-samples.png"} <= figures
+
+
+def test_the_result_is_written_last_and_says_what_the_run_returned(trained_once):
+    directory = RunDirectory(trained_once.directory)
+    result = json.loads(directory.result.read_text())
+    assert directory.is_finished
+    assert result["metrics"] == trained_once.metrics
+    assert (result["run_id"], result["seed"], result["fold"]) == (trained_once.run_id, 42, 0)
 
 
 def test_the_config_records_settings_and_what_they_were_applied_to(trained_once):
@@ -101,17 +112,25 @@ def test_another_seed_gives_other_weights_and_in_memory_changes_nothing(train, t
     assert weights(one.checkpoint) == weights(in_memory.checkpoint)
 
 
-def test_a_run_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(train, tmp_path):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(workers, train, tmp_path):
     whole = train(tmp_path / "whole", max_epochs=3)
     half = train(tmp_path / "half", max_epochs=2)
-    rest = train(tmp_path / "rest", max_epochs=3, continue_from_checkpoint=half.checkpoint.with_name("last.ckpt"))
+    last = half.checkpoint.with_name("last.ckpt")
+    rest = train(tmp_path / "rest", max_epochs=3, continue_from_checkpoint=last, num_workers=workers)
     assert weights(whole.checkpoint.with_name("last.ckpt")) == weights(rest.checkpoint.with_name("last.ckpt"))
+    tables = [RunDirectory(run.directory).metrics.read_text() for run in (whole, rest)]
+    assert tables[0] == tables[1]
 
 
 def test_going_on_with_other_bands_or_no_epochs_left_is_refused(trained_once, train, tmp_path):
     last = trained_once.checkpoint.with_name("last.ckpt")
     with pytest.raises(CheckpointError, match="was trained with"):
         train(tmp_path, bands="red,nir", continue_from_checkpoint=last, max_epochs=9)
+    with pytest.raises(CheckpointError, match=r"was trained with fold 0, but this run has 1"):
+        train(tmp_path, fold=1, continue_from_checkpoint=last, max_epochs=9)
+    with pytest.raises(CheckpointError, match=r"was trained with learning_rate 0.001, but this run has 0.1"):
+        train(tmp_path, learning_rate=0.1, continue_from_checkpoint=last, max_epochs=9)
     with pytest.raises(RunError, match="has finished 3 epochs already"):
         train(tmp_path, continue_from_checkpoint=last, max_epochs=3)
     assert not list(tmp_path.iterdir())
@@ -132,8 +151,6 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(train, tmp
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_damaged_sample_stops_the_run_with_its_name(workers, train, dataset_dir, tmp_path):
-    import shutil
-
     damaged = tmp_path / "dataset"
     shutil.copytree(dataset_dir, damaged)
     chunk_path(damaged / "data.zarr", "x", 7).unlink()
@@ -175,3 +192,12 @@ def test_a_signal_ends_the_run_with_its_code_and_says_how_to_go_on(signum, code,
     assert f"--continue-from-checkpoint {last}" in said
     assert load_checkpoint(last)["epoch"] >= 0
     assert "Traceback" not in said
+
+
+def test_labels_outside_of_the_codes_stop_the_run_with_the_sample(train, dataset_dir, tmp_path):
+    damaged = tmp_path / "dataset"
+    shutil.copytree(dataset_dir, damaged)
+    array = zarr.open_array(damaged / "data.zarr" / "y", mode="r+")
+    array[7] = 255
+    with pytest.raises(DatasetError, match=r"sample 7 .* label codes \(0, 1, 2\), but holds \[255\]"):
+        train(tmp_path / "artifacts", train_data_dir=damaged, data_split_by="East")

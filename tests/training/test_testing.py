@@ -1,6 +1,7 @@
 """Testing finds a run by name, id or checkpoint, and measures the test split."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -52,11 +53,22 @@ def test_something_must_be_named():
 def test_a_dataset_that_changed_since_training_is_refused(trained, train, tmp_path):
     data = make_dataset(tmp_path / "data", seed=1)
     result = train(tmp_path / "art", train_data_dir=data, max_epochs=1)
-    import shutil
-
     shutil.rmtree(data)
     make_dataset(data, seed=2)
     with pytest.raises(RunError, match="was changed since the model was trained on it"):
         run_test(run_id=result.run_id, artifact_dir=tmp_path / "art")
-    other = run_test(run_id=result.run_id, artifact_dir=tmp_path / "art", train_data_dir=data, device="cpu")
+    with pytest.raises(RunError, match="was changed since the model was trained on it"):
+        run_test(run_id=result.run_id, artifact_dir=tmp_path / "art", train_data_dir=data)
+    data.rename(tmp_path / "elsewhere")
+    other = run_test(run_id=result.run_id, artifact_dir=tmp_path / "art", train_data_dir=tmp_path / "elsewhere")
     assert other.patches == 6
+
+
+def test_patches_that_the_run_was_trained_on_are_not_tested_on(trained):
+    artifacts, run_id = trained
+    with pytest.raises(RunError, match="6 patches that the model was trained or validated on"):
+        run_test(run_id=run_id, artifact_dir=artifacts, data_split_method="region", data_split_by="East")
+    same = run_test(
+        run_id=run_id, artifact_dir=artifacts, data_split_method="region", data_split_by="West", device="cpu"
+    )
+    assert same.patches == 6

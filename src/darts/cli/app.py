@@ -48,7 +48,8 @@ _register()
 def main() -> None:
     """Run the command line; a signal that asks to stop becomes its exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks to go on when the terminal closes
+            signal.signal(number, _stop)
     try:
         app()
     except BrokenPipeError:

@@ -79,6 +79,7 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
 
 
 def _fail(error: BaseException, code: int, with_debug: bool) -> None:
+    _log.debug("the command ended with an error", exc_info=error)
     if with_debug:
         console.print_exception()
     if isinstance(error, (KeyboardInterrupt, Interrupted)):

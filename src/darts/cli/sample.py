@@ -33,7 +33,7 @@ def make_sample_data(*, sample: SampleConfig, common: CommonConfig) -> None:
     say(f"{data.output_dir} {'was complete already, nothing to do' if data.already_complete else 'is complete'}.")
     say_next(
         f"darts preprocess-s2-train-data --sentinel2-dir {data.sentinel2_dir} --admin-dir {data.admin_dir} --train-data-dir "
-        f"{data.output_dir / 'dataset'} --patch-size 64 --overlap 0"
+        f"{data.output_dir / 'dataset'} --patch-size 64 --overlap 0 --s2-offset 0"
     )
 
 

@@ -1,5 +1,7 @@
 """`train-smp`, `test-smp`, `convert-lightning-checkpoint`, `validate-dataset`."""
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -7,7 +9,7 @@ import typer
 from darts.cli.config import CommonConfig
 from darts.cli.options import config_options
 from darts.cli.output import flags, say, say_metrics, say_next, say_table
-from darts.core.errors import DatasetError
+from darts.core.errors import DatasetError, Interrupted
 from darts.training.config import (
     ConvertConfig,
     DataConfig,
@@ -65,10 +67,21 @@ def train_smp(
         counts = PreparedRun(spec).role_counts
         say(f"would train {spec.run_name} on {counts['train']} patches, with {counts['val']} to validate on.")
         return
-    result = run(spec)
+    try:
+        result = run(spec)
+    except Interrupted as stop:
+        raise _with_command(stop) from None
     say_metrics(f"best checkpoint of {result.run_name} (id {result.run_id}), {result.epochs} epochs", result.metrics)
     say(f"everything is in {result.directory}")
     say_next(f"darts test-smp --artifact-dir {logging.artifact_dir} --run-id {result.run_id}")
+
+
+def _with_command(stop: Interrupted) -> Interrupted:
+    """The interruption, with the command that goes on."""
+    if stop.checkpoint is None:
+        return stop
+    command = shlex.join(["darts", *sys.argv[1:], "--continue-from-checkpoint", str(stop.checkpoint)])
+    return Interrupted(f"{stop} Go on with: {command}", stop.exit_code, stop.checkpoint)
 
 
 def test_smp(*, test: TestConfig, common: CommonConfig) -> None:

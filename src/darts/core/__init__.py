@@ -1,1 +1,1 @@
-"""What every part of `darts` shares: settings, names, bands, errors, logging. Standard library and pydantic only."""
+"""What every part of `darts` shares: settings, names, bands, errors, logging. Standard library, pydantic and rich only."""

@@ -35,6 +35,11 @@ class RunDirectory:
         return self.path / "metrics.csv"
 
     @property
+    def result(self) -> Path:
+        """What the run gave, written last (JSON)."""
+        return self.path / "result.json"
+
+    @property
     def test_metrics(self) -> Path:
         """Metrics on the test split (JSON)."""
         return self.path / "test_metrics.json"
@@ -62,7 +67,7 @@ class RunDirectory:
     @property
     def is_finished(self) -> bool:
         """Whether the run was trained to its end, and its best checkpoint measured."""
-        return self.confusion.exists()
+        return self.result.exists()
 
     @property
     def figures(self) -> Path:

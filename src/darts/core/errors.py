@@ -12,6 +12,13 @@ DartsError            the command fails, exit code 1
 A message states the rule, what came, and the way out, in one line.
 """
 
+from pathlib import Path
+
+
+def one_line(error: BaseException, length: int = 200) -> str:
+    """What an error says, in one line of at most this many characters."""
+    return " ".join(str(error).split())[:length]
+
 
 class DartsError(Exception):
     """A failure that the user can do something about."""
@@ -46,8 +53,15 @@ class RunError(DartsError):
 
 
 class Interrupted(DartsError):  # noqa: N818 -- it is no error
-    """Somebody asked to stop: Ctrl-C (130), SIGTERM (143) or SIGHUP (129); the message says how to go on."""
+    """Somebody asked to stop: Ctrl-C (130), SIGTERM (143) or SIGHUP (129).
 
-    def __init__(self, message: str, exit_code: int = 130) -> None:
+    Attributes
+    ----------
+    checkpoint
+        What a training can go on with, if there is anything.
+    """
+
+    def __init__(self, message: str, exit_code: int = 130, checkpoint: Path | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.checkpoint = checkpoint

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 from darts.core.errors import DartsError
 
 _TEMPORARY = ".tmp-"
+_READ_WHOLE = 32 * 2**20
+_BLOCKS, _BLOCK_BYTES = 64, 256 * 2**10
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -37,6 +40,20 @@ def is_temporary(path: Path) -> bool:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     write_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
+
+
+def file_fingerprint(path: Path) -> str:
+    """A hash that an edit of a file changes: of its size and content; of a large file, of 64 blocks spread over it."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        if size <= _READ_WHOLE:
+            digest.update(file.read())
+        else:
+            for block in range(_BLOCKS):
+                file.seek(block * (size - _BLOCK_BYTES) // (_BLOCKS - 1))
+                digest.update(file.read(_BLOCK_BYTES))
+    return digest.hexdigest()[:32]
 
 
 def flush_to_disk(path: Path) -> None:

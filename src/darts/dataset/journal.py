@@ -30,7 +30,7 @@ class SceneEntry:
     scene_id
         Unique in the dataset.
     inputs
-        Name and size of every file that was read; a changed input is noticed by it.
+        Name and fingerprint of every file that was read; a changed input is noticed by it.
     patches
         Number of patches that the scene gave.
     dropped
@@ -42,7 +42,7 @@ class SceneEntry:
     """
 
     scene_id: str
-    inputs: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
     patches: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     labels: int = 0

@@ -108,6 +108,9 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def _parse(table: dict[str, Any]) -> Manifest:
+    version = table.pop("schema_version", None)
+    if version is not None and version > SCHEMA_VERSION:
+        raise ValueError(f"its schema version is {version}, and this darts reads up to {SCHEMA_VERSION}; update darts")
     names = table.pop("bands")
     scaling = [table.pop(key, None) for key in ("lo", "hi", "unit", "fill")]
     table.pop("n_bands", None)
@@ -118,7 +121,7 @@ def _parse(table: dict[str, Any]) -> Manifest:
         versions=tuple(table.pop("versions", ())),
         n_patches=table.pop("n_patches", None),
         fingerprint=table.pop("fingerprint", None),
-        schema_version=table.pop("schema_version", None),
+        schema_version=version,
         settings=table,
     )
 

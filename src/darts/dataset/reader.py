@@ -10,11 +10,12 @@ import geopandas as gpd
 import numpy as np
 import zarr
 
-from darts.core.errors import ConfigError, DatasetError
+from darts.core.errors import ConfigError, DatasetError, one_line
 from darts.core.log import get_logger
+from darts.dataset.fingerprint import dataset_fingerprint
 from darts.dataset.journal import read_metadata
 from darts.dataset.manifest import Manifest, read_manifest
-from darts.dataset.schema import DATA_STORE, chunk_path
+from darts.dataset.schema import DATA_STORE, LABEL_CODES, PATCH_COLUMNS, chunk_path
 
 _log = get_logger(__name__)
 
@@ -82,9 +83,15 @@ class Dataset:
         Raises
         ------
         DatasetError
-            When its chunk is missing or damaged.
+            When its chunk is missing or damaged, or holds another code.
         """
         y: np.ndarray = self._read("y", row)
+        if y.max() > max(LABEL_CODES):
+            others = sorted(set(np.unique(y).tolist()) - set(LABEL_CODES))
+            raise DatasetError(
+                f"{self.directory}: sample {row} ({self._sample_id(row)}): y must hold only the label codes {LABEL_CODES}, "
+                f"but holds {others}; build the dataset again."
+            )
         if self.manifest.schema_version is None and not self.metadata["empty"].iloc[row] and not y.any():
             raise self._damage("y", row, "it is empty, but the metadata says that it has positive pixels")
         return y
@@ -97,11 +104,14 @@ class Dataset:
         try:
             return np.asarray(self._arrays[array][row])
         except Exception as error:  # noqa: BLE001 -- zarr's codecs raise errors of many kinds on damaged bytes
-            raise self._damage(array, row, f"its chunk can't be decoded ({_one_line(error)})") from None
+            raise self._damage(array, row, f"its chunk can't be decoded ({_named(error)})") from None
 
     @property
     def _store(self) -> Path:
         return self.directory / DATA_STORE
+
+    def _sample_id(self, row: int) -> str:
+        return str(self.metadata["sample_id"].iloc[row])
 
     def _damage(self, array: str, row: int, what: str) -> DatasetError:
         sample = self.metadata.iloc[row]
@@ -111,8 +121,8 @@ class Dataset:
         )
 
 
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {one_line(error, 120)}"
 
 
 def open_dataset(directory: Path) -> Dataset:
@@ -132,9 +142,22 @@ def open_dataset(directory: Path) -> Dataset:
         )
     dataset = Dataset(directory, manifest, read_metadata(directory))
     _check_structure(dataset)
+    _check_fingerprint(dataset)
     if manifest.schema_version is None:
         _log.warning("%s has no checksums: a lost or damaged chunk can't be noticed.", directory)
     return dataset
+
+
+def _check_fingerprint(dataset: Dataset) -> None:
+    """An edited region or `empty` would divide the dataset otherwise than it was divided before."""
+    manifest, table = dataset.manifest, dataset.metadata
+    if manifest.schema_version is None:
+        return
+    if set(PATCH_COLUMNS) - set(table.columns) or dataset_fingerprint(manifest, table) != manifest.fingerprint:
+        raise DatasetError(
+            f"{dataset.directory}: metadata.parquet doesn't match the fingerprint in config.toml; one of them was changed; "
+            "restore it, or build the dataset again."
+        )
 
 
 def _check_structure(dataset: Dataset) -> None:
@@ -147,9 +170,7 @@ def _check_structure(dataset: Dataset) -> None:
     try:
         x, y = (dataset._arrays[name] for name in ("x", "y"))
     except Exception as error:  # noqa: BLE001 -- a damaged zarr.json can fail in many ways
-        raise DatasetError(
-            f"{directory / DATA_STORE} can't be opened ({_one_line(error)}); preprocess again."
-        ) from None
+        raise DatasetError(f"{directory / DATA_STORE} can't be opened ({_named(error)}); preprocess again.") from None
     listed = len(dataset) if manifest.n_patches is None else manifest.n_patches
     rows = (x.shape[0], y.shape[0], len(dataset), listed)
     if len(set(rows)) > 1:

@@ -5,7 +5,6 @@ moves these files into the store and commits them by replacing `metadata.parquet
 is removed by the next start.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import zarr
 from darts.core.bands import Band
 from darts.core.errors import DatasetError
 from darts.core.files import flush_to_disk, is_temporary, make_directory, write_text
+from darts.dataset.fingerprint import content_hash, dataset_fingerprint
 from darts.dataset.journal import Journal, SceneEntry, empty_table, read_journal, read_metadata, write_metadata
 from darts.dataset.lock import LOCK_FILES, single_writer
 from darts.dataset.manifest import Manifest, read_manifest, software_versions, write_manifest
@@ -37,13 +37,11 @@ from darts.dataset.schema import (
     SCHEMA_VERSION,
     chunk_path,
     create_arrays,
-    quantise,
     sample_folder,
 )
 
 _STAGING = ".staging"
 _LABELS = "labels"
-_FINGERPRINTED = ("patch_id", "sample_id", "region", "empty", "content_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +137,6 @@ def _check_patch(x_chw: np.ndarray, y_hw: np.ndarray, channels: int, size: int) 
         raise DatasetError("x must be finite and in [0, 1].")
     if not np.isin(y_hw, LABEL_CODES).all():
         raise DatasetError(f"y must hold only the label codes {LABEL_CODES}.")
-
-
-def content_hash(x_chw: np.ndarray, y_hw: np.ndarray) -> str:
-    """SHA-256 of a sample as it is stored: x in 16 bits, then y."""
-    digest = hashlib.sha256(np.ascontiguousarray(quantise(x_chw)).astype("<u2").tobytes())
-    digest.update(np.ascontiguousarray(y_hw).tobytes())
-    return digest.hexdigest()
-
-
-def dataset_fingerprint(manifest: Manifest, table: pd.DataFrame) -> str:
-    """A hash over bands, patch size and every sample in order; it does not depend on any path."""
-    digest = hashlib.sha256(json.dumps([[b.name, b.lo, b.hi, b.fill] for b in manifest.bands]).encode())
-    digest.update(str(manifest.patch_size).encode())
-    for columns in table[list(_FINGERPRINTED)].itertuples(index=False):
-        digest.update("\x1f".join(map(str, columns)).encode())
-    return f"sha256:{digest.hexdigest()}"
 
 
 class DatasetWriter:

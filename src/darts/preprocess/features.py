@@ -30,12 +30,12 @@ def ndvi(red: np.ndarray, nir: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    float32 (h, w); NaN where either is NaN or both are 0.
+    float32 (h, w); 0 where both are 0, as in deep shadow: such a pixel is dark, not missing. NaN where either is NaN.
     """
     red, nir = np.clip(red, 0, 1), np.clip(nir, 0, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         index: np.ndarray = np.clip((nir - red) / (nir + red), -1, 1)
-    return index
+    return np.where((red == 0) & (nir == 0), np.float32(0), index)
 
 
 def normalise(values: np.ndarray, band: Band) -> np.ndarray:

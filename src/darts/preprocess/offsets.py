@@ -87,7 +87,10 @@ def _from_headers(headers: Sequence[RasterHeader]) -> Offset | None:
 def _declared(header: RasterHeader) -> list[float]:
     """The offsets that a file declares for its bands, in digital numbers."""
     if tag := header.tags.get("BOA_ADD_OFFSET") or header.tags.get("RADIO_ADD_OFFSET"):
-        return [float(tag)]
+        try:
+            return [float(tag)]
+        except ValueError:
+            raise SceneError(f"{header.path}: the offset that it declares must be a number, but is {tag!r}.") from None
     scaled = [(s, o) for s, o in zip(header.scales, header.offsets, strict=True) if (s, o) != (1, 0)]
     for scale, _ in scaled:
         if abs(scale * QUANTIFICATION - 1) > 1e-6:

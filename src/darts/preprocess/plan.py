@@ -9,6 +9,7 @@ import geopandas as gpd
 
 from darts.core.bands import Band, get_bands
 from darts.core.errors import SceneError
+from darts.core.files import file_fingerprint
 from darts.preprocess.auxiliary import admin_file, read_regions, regions_of
 from darts.preprocess.config import LabelConfig, PatchConfig
 from darts.preprocess.features import measured_bands
@@ -31,7 +32,7 @@ class ScenePlan:
     regions
         The administrative areas that touch it, in its reference system; None without `--admin-dir`.
     inputs
-        Name -> bytes of every file that is read for it.
+        Name -> fingerprint of every file that is read for it.
     n_patches
         Number of patches before any is dropped.
     """
@@ -39,7 +40,7 @@ class ScenePlan:
     files: SceneFiles
     labels: gpd.GeoDataFrame
     regions: gpd.GeoDataFrame | None
-    inputs: Mapping[str, int]
+    inputs: Mapping[str, str]
     n_patches: int
 
     @property
@@ -159,15 +160,15 @@ def _check_size(files: SceneFiles, patch_size: int) -> None:
         )
 
 
-def _inputs(scene: _LabelledScene, labels_dir: Path | None, areas: Path | None) -> dict[str, int]:
-    """Name -> bytes; names don't depend on where the data lie."""
+def _inputs(scene: _LabelledScene, labels_dir: Path | None, areas: Path | None) -> dict[str, str]:
+    """Name -> fingerprint of the content; names don't depend on where the data lie."""
     root = labels_dir if labels_dir and labels_dir.is_dir() else None
     found = {str(path.relative_to(scene.files.folder)): path for path in scene.files.inputs}
     for path in (path for file in scene.labels for path in file.inputs):
         found[f"labels: {path.relative_to(root) if root else path.name}"] = path
     for path in companions(areas) if areas else []:
         found[f"areas: {path.name}"] = path
-    return {name: found[name].stat().st_size for name in sorted(found)}
+    return {name: file_fingerprint(found[name]) for name in sorted(found)}
 
 
 def _notes(scenes: Sequence[ScenePlan], labels_unused: int) -> list[str]:

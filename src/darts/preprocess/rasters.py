@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import reproject
 
-from darts.core.errors import SceneError
+from darts.core.errors import SceneError, one_line
 from darts.preprocess.scenes import Grid, apply
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".jp2")
@@ -129,7 +129,7 @@ def _open(path: Path) -> Iterator[Any]:
             with rasterio.open(absolute, driver=driver) as source:
                 yield source
     except (RasterioError, OSError, ValueError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())[:160]
+        reason = one_line(error.__cause__ or error, 160)
         raise SceneError(
             f"{path} must be a whole GeoTIFF or JPEG 2000 file, but can't be read ({reason}); get the file again."
         ) from None

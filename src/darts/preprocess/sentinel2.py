@@ -134,7 +134,7 @@ def _scene_rasters(folder: Path) -> list[Path]:
     """The raster files of a scene; in a product as it is delivered (.SAFE) they lie deeper."""
     if folder.suffix != ".SAFE":
         return raster_files(folder)
-    return [path for images in sorted(folder.glob("GRANULE/*/IMG_DATA/**")) for path in raster_files(images)]
+    return [path for images in sorted(folder.glob("GRANULE/*/IMG_DATA/**/")) for path in raster_files(images)]
 
 
 def find_scene(

@@ -15,7 +15,7 @@ from rasterio.warp import transform_bounds
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
-from darts.core.errors import SceneError
+from darts.core.errors import SceneError, one_line
 from darts.preprocess.scenes import Grid
 
 # What GDAL says while it opens a damaged file becomes the reason in our error; printed, it would only be noise.
@@ -63,7 +63,7 @@ def read_vectors(path: Path) -> gpd.GeoDataFrame:
                 raise SceneError(f"{path} must have one layer with geometry, but has {len(layers)}; save it alone.")
             features: gpd.GeoDataFrame = gpd.read_file(path, layer=layers[0], engine="pyogrio")
     except (DataSourceError, DataLayerError, OSError, ValueError, shapely.errors.ShapelyError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, 160)
         raise SceneError(f"{path} can't be read as a vector file ({reason}); save it again.") from None
     if features.crs is None:
         raise SceneError(f"{path} has no coordinate reference system; assign one (a shapefile needs its .prj).")

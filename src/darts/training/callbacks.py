@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from darts.core.artifacts import RunDirectory
 from darts.core.log import console
@@ -118,7 +118,7 @@ def run_callbacks(directory: RunDirectory, trainer: TrainerConfig, samples: Samp
     callbacks: list[Callback] = [
         ValidateLastEpoch(),
         samples,
-        RichProgressBar() if console.is_terminal else PlainProgress(),
+        *([] if console.is_terminal else [PlainProgress()]),
         _checkpoint(directory, directory.best_checkpoint, monitor=MONITOR, mode="max", save_on_train_epoch_end=False),
         _checkpoint(directory, directory.last_checkpoint, save_on_train_epoch_end=True),
     ]

@@ -69,6 +69,17 @@ def _require_intact(path: Path) -> None:
         raise CheckpointError(f"{path} is damaged (at {damaged}); use another one, such as last.ckpt beside it.")
 
 
+def write_checkpoint(content: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint file whole or not at all; the same content gives the same bytes."""
+
+    def write(temporary: Path) -> None:
+        # Into an open file: given a path, torch writes its name into the archive.
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+
+    write_atomically(path, write)
+
+
 class SafeCheckpointIO(CheckpointIO):
     """Lightning's way to files: whole or not at all in, `load_checkpoint` out."""
 
@@ -76,7 +87,7 @@ class SafeCheckpointIO(CheckpointIO):
         """Write beside the target, flush, then rename."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, lambda temporary: torch.save(checkpoint, temporary))
+        write_checkpoint(checkpoint, target)
 
     def load_checkpoint(
         self,
@@ -121,6 +132,5 @@ def model_config(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
     bands = config.get("bands") or config.get("input_combination")
     if "model" not in config or not bands:
         raise CheckpointError(f"a training checkpoint says its model and bands, but {path} doesn't.")
-    names = {"run_name": "run_name", "run_id": "run_id"}
-    config |= {key: str(hyperparameters[name]) for key, name in names.items() if name in hyperparameters}
+    config |= {name: str(hyperparameters[name]) for name in ("run_name", "run_id") if name in hyperparameters}
     return config | {"bands": [str(getattr(band, "name", band)) for band in bands]}

@@ -1,7 +1,7 @@
 """Settings of training, testing and converting; standard library and pydantic only."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -10,7 +10,8 @@ from darts.core.names import SafeName
 
 SplitMethod = Literal["none", "random", "region", "sample"]
 FoldMethod = Literal["kfold", "shuffle", "stratified", "region", "region-stratified", "region-kfold", "none"]
-AUGMENTATIONS = ("flip", "rotate90", "blur", "brightness-contrast", "multiplicative-noise", "posterize")
+Augmentation = Literal["flip", "rotate90", "blur", "brightness-contrast", "multiplicative-noise", "posterize"]
+AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)
 
 
 def _texts(value: Any) -> list[str]:
@@ -26,7 +27,6 @@ def _switch_or_names(value: Any) -> Any:
     return value
 
 
-Augmentation = Literal["flip", "rotate90", "blur", "brightness-contrast", "multiplicative-noise", "posterize"]
 Augment = Annotated[tuple[Augmentation, ...] | bool, BeforeValidator(_switch_or_names)]
 
 

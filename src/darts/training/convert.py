@@ -17,10 +17,10 @@ from darts import __version__
 from darts.core.bands import get_bands, known_bands
 from darts.core.config import keyword_settings
 from darts.core.errors import CheckpointError
-from darts.core.files import flush_to_disk, make_directory, write_atomically, write_text
+from darts.core.files import flush_to_disk, make_directory, write_text
 from darts.core.names import random_id, safe_name
 from darts.dataset.schema import IGNORE
-from darts.training.checkpoint import load_checkpoint, model_config, model_state
+from darts.training.checkpoint import load_checkpoint, model_config, model_state, write_checkpoint
 from darts.training.config import ConvertConfig
 from darts.training.metrics import THRESHOLD
 from darts.training.model import ModelSpec, build_model
@@ -88,11 +88,16 @@ def convert(config: ConvertConfig) -> ConvertResult:
     plan = plan_conversion(config)
     original = _with_weights(plan.spec, plan.weights, config.lightning_checkpoint)
     make_directory(config.out_directory, CheckpointError)
-    if config.format == "directory":
-        _write_directory(plan)
-    else:
-        _write_darts_file(plan)
-    return ConvertResult(plan.target, _compare(original, plan.target, plan.described.get("patch_size") or 256))
+    write = _write_directory if config.format == "directory" else _write_darts_file
+    partial = plan.target.with_name(f".partial-{random_id()}-{plan.target.name}")
+    try:
+        write(plan, partial)
+        difference = _compare(original, partial, plan.described.get("patch_size") or 256)
+        partial.rename(plan.target)
+        flush_to_disk(plan.target.parent)
+    finally:
+        _remove(partial)
+    return ConvertResult(plan.target, difference)
 
 
 convert_lightning_checkpoint = keyword_settings(convert)
@@ -133,20 +138,15 @@ def _bands(described: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": name, **scaling.get(name, known.get(name, {}))} for name in described["bands"]]
 
 
-def _write_directory(plan: Conversion) -> None:
-    partial = plan.target.with_name(f".partial-{random_id()}-{plan.name}")
-    try:
-        partial.mkdir()
-        save_file({name: tensor.contiguous() for name, tensor in plan.weights.items()}, partial / WEIGHTS_FILE)
-        flush_to_disk(partial / WEIGHTS_FILE)
-        card = _card(plan) | {"weights_sha256": _sha256(partial / WEIGHTS_FILE)}
-        write_text(partial / CARD_FILE, json.dumps(card, indent=2) + "\n")
-        partial.rename(plan.target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def _write_directory(plan: Conversion, target: Path) -> None:
+    target.mkdir()
+    save_file({name: tensor.contiguous() for name, tensor in plan.weights.items()}, target / WEIGHTS_FILE)
+    flush_to_disk(target / WEIGHTS_FILE)
+    card = _card(plan) | {"weights_sha256": _sha256(target / WEIGHTS_FILE)}
+    write_text(target / CARD_FILE, json.dumps(card, indent=2) + "\n")
 
 
-def _write_darts_file(plan: Conversion) -> None:
+def _write_darts_file(plan: Conversion, target: Path) -> None:
     config = {
         "model": plan.spec.as_dict(),
         "bands": list(plan.described["bands"]),
@@ -154,8 +154,14 @@ def _write_darts_file(plan: Conversion) -> None:
         "name": plan.name,
         "model_framework": MODEL_FRAMEWORK,
     }
-    content = {"config": config, "statedict": plan.weights}
-    write_atomically(plan.target, lambda temporary: torch.save(content, temporary))
+    write_checkpoint({"config": config, "statedict": plan.weights}, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -220,5 +226,7 @@ def _compare(original: nn.Module, target: Path, patch_size: int) -> float:
     with torch.no_grad():
         difference = float((original(x) - model(x)).abs().max())
     if not difference <= TOLERANCE:
-        raise CheckpointError(f"{target} gives logits that differ by {difference:.2g} from those of the checkpoint.")
+        raise CheckpointError(
+            f"the converted model gives logits that differ by {difference:.2g} from those of the checkpoint."
+        )
     return difference

@@ -28,10 +28,10 @@ EpochRow = tuple[int, int]
 class PatchSampler(Sampler[EpochRow]):
     """Rows in order, or shuffled by (seed, epoch); each comes with its epoch."""
 
-    def __init__(self, rows: np.ndarray, shuffle_seed: int | None = None) -> None:
+    def __init__(self, rows: np.ndarray, shuffle_seed: int | None = None, first_epoch: int = 0) -> None:
         self.rows = rows
         self.shuffle_seed = shuffle_seed
-        self.epoch = 0
+        self.epoch = first_epoch  # Lightning begins to draw before it sets the epoch that it goes on with
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of each epoch."""
@@ -100,6 +100,7 @@ class PatchDataModule(pl.LightningDataModule):
     def __init__(self, data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig) -> None:
         super().__init__()
         self.data, self.hyperparameters, self.settings = data, hyperparameters, trainer
+        self.first_epoch = 0
         self.dataset = open_dataset(data.train_data_dir)
         self.bands = data.bands or self.dataset.manifest.band_names
         self.dataset.channel_indices(self.bands)
@@ -141,15 +142,16 @@ class PatchDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of the train rows, shuffled and augmented."""
-        return self._loader(self.fold_rows.train, shuffle=True, augmentations=self._augmentations())
+        rows, seed = self.fold_rows.train, self.settings.random_seed
+        return self._loader(PatchSampler(rows, seed, self.first_epoch), augmentations=self._augmentations())
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of the val rows, in order."""
-        return self._loader(self.fold_rows.val)
+        return self._loader(PatchSampler(self.fold_rows.val))
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of the test rows, in order."""
-        return self._loader(self.split.test)
+        return self._loader(PatchSampler(self.split.test))
 
     def _augmentations(self) -> tuple[str, ...]:
         chosen = self.hyperparameters.augment
@@ -162,22 +164,21 @@ class PatchDataModule(pl.LightningDataModule):
         """The index of its region for every row of the dataset (-1 for rows not in use)."""
         return pd.Categorical(self.dataset.metadata["region"].astype(str), categories=self.regions).codes
 
-    def _loader(
-        self, rows: np.ndarray, *, shuffle: bool = False, augmentations: tuple[str, ...] = ()
-    ) -> DataLoader[dict[str, Any]]:
+    def _loader(self, sampler: PatchSampler, augmentations: tuple[str, ...] = ()) -> DataLoader[dict[str, Any]]:
         seed, size, workers = self.settings.random_seed, self.hyperparameters.batch_size, self.settings.num_workers
         samples = PatchSamples(self.dataset, self.bands, self._groups, augmentations, seed)
         if self.data.in_memory:
-            samples.load(rows)
+            samples.load(sampler.rows)
+        is_training = sampler.shuffle_seed is not None
         return DataLoader(
             samples,
             batch_size=size,
-            sampler=PatchSampler(rows, seed if shuffle else None),
+            sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             # A last batch of one patch would fail in the batch norms behind a global pooling.
-            drop_last=shuffle and len(rows) > size and len(rows) % size == 1,
+            drop_last=is_training and len(sampler) > size and len(sampler) % size == 1,
             # A generator of its own, so that loading draws nothing from the one that dropout uses.
             generator=torch.Generator().manual_seed(derive_seed(seed, "loader")),
         )

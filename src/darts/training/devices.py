@@ -7,10 +7,10 @@ import torch
 
 from darts.core.errors import ConfigError, RunError
 
-Accelerator = Literal["cpu", "cuda", "auto"]
+Accelerator = Literal["cpu", "cuda"]
 
 
-def resolve_devices(names: Sequence[str]) -> tuple[Accelerator, list[int] | int | Literal["auto"]]:
+def resolve_devices(names: Sequence[str]) -> tuple[Accelerator, list[int] | int]:
     """Lightning's `accelerator` and `devices` for `auto`, `cpu`, a CUDA index, or several.
 
     Raises
@@ -23,7 +23,7 @@ def resolve_devices(names: Sequence[str]) -> tuple[Accelerator, list[int] | int 
     if tuple(names) == ("cpu",):
         return "cpu", 1
     if tuple(names) == ("auto",):
-        return "auto", 1
+        return ("cuda", 1) if torch.cuda.is_available() else ("cpu", 1)
     indices = [name.removeprefix("cuda:") for name in names]
     if not all(index.isdecimal() for index in indices) or len(set(indices)) < len(indices) or not indices:
         raise ConfigError(f"--device: give auto, cpu, or one or more CUDA indices, but got {', '.join(names)}.")

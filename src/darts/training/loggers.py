@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from darts.core.errors import one_line
 from darts.core.files import write_text
 from darts.core.log import get_logger
 
@@ -102,8 +103,10 @@ class WandbTracker(Logger):
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- tracking must never stop training
-            _log.warning("Weights & Biases failed, training goes on without it: %s", " ".join(str(error).split())[:200])
+        except (Exception, SystemExit) as error:
+            if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+                raise  # a signal, not the tracker
+            _log.warning("Weights & Biases failed, training goes on without it: %s", one_line(error))
             self._run = None
 
     def _start(self) -> None:
@@ -117,7 +120,7 @@ class WandbTracker(Logger):
         try:
             self._run = wandb.init(**self._identity, mode=mode, settings=settings)
         except Exception as error:  # noqa: BLE001 -- no network, no server, wrong key: all end offline
-            reason = " ".join(str(error).split())[:120]
+            reason = one_line(error, 120)
             _log.warning("Weights & Biases can't be reached (%s), so the run is kept offline.", reason)
             wandb.teardown()  # the failed start still holds the id
             self._run = wandb.init(**self._identity, mode="offline", settings=settings)
@@ -159,3 +162,17 @@ class WandbTracker(Logger):
         finishing.join(self.FINISH_SECONDS)
         if offline:
             _log.warning("send the offline run later with: wandb sync %s", self._directory / "wandb" / "offline-run-*")
+
+
+def copy_epochs(source: Path, target: Path, before: int) -> None:
+    """Begin a table with the rows of another one up to an epoch; nothing happens when there is none."""
+    if not source.exists():
+        return
+    with source.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < before]
+    if rows:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(target, text.getvalue())

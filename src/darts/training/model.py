@@ -9,7 +9,7 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
-from darts.core.errors import ModelError
+from darts.core.errors import ModelError, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def build_model(spec: ModelSpec, encoder_weights: str | None = None) -> nn.Modul
     except Exception as error:  # noqa: BLE001 -- smp, timm and a download can fail in any way
         raise ModelError(
             f"--model-arch {spec.arch} with --model-encoder {spec.encoder_name} and --model-encoder-weights "
-            f"{encoder_weights or 'none'} can't be built: {_one_line(error)}"
+            f"{encoder_weights or 'none'} can't be built: {one_line(error)}"
         ) from None
     return model
 
@@ -84,7 +84,7 @@ def require_model_takes(model: nn.Module, spec: ModelSpec, patch_size: int) -> N
     except Exception as error:  # noqa: BLE001 -- encoders refuse a size with errors of many kinds
         raise ModelError(
             f"--model-encoder {spec.encoder_name} in --model-arch {spec.arch} can't take patches of {patch_size} pixels "
-            f"({_one_line(error)}); choose another encoder, or preprocess with another --patch-size (multiples of 32 fit "
+            f"({one_line(error)}); choose another encoder, or preprocess with another --patch-size (multiples of 32 fit "
             "most)."
         ) from None
     finally:
@@ -94,7 +94,3 @@ def require_model_takes(model: nn.Module, spec: ModelSpec, patch_size: int) -> N
             f"a model must give one logit for each pixel, but {spec.arch} with {spec.encoder_name} gives "
             f"{tuple(logits.shape)} for patches of {patch_size} pixels; choose another."
         )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

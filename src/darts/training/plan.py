@@ -18,7 +18,12 @@ from darts.training.devices import resolve_devices
 from darts.training.model import ModelSpec, require_model_takes
 from darts.training.module import SegmentationModule
 
-_SPLIT = ("data_split_method", "data_split_by", "fold_method", "total_folds", "fold", "subsample")
+# Another split would validate on patches that were trained on; the others come out of the checkpoint, whatever is asked.
+_MUST_AGREE = (
+    *("data_split_method", "data_split_by", "fold_method", "total_folds", "fold", "subsample"),
+    *(name for name in Hyperparameters.model_fields if name != "model_encoder_weights"),
+    "random_seed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +97,24 @@ class PreparedRun:
         }
 
     def _resumable(self, path: Path | None) -> Path | None:
+        """The checkpoint to go on with, when this run is the one that it was written by."""
         if path is None:
             return None
         checkpoint = load_checkpoint(path)
-        before = model_config(checkpoint, path)
-        now = self._model_config()
-        before_split, now_split = (
-            {name: one.get("settings", {}).get(name) for name in _SPLIT} for one in (before, now)
-        )
+        before, now = model_config(checkpoint, path), self._model_config()
+        recorded, chosen = before.get("settings", {}), now["settings"]
         compared = [(name, before.get(name), now[name]) for name in ("model", "bands", "dataset_fingerprint")]
-        for name, was, is_now in [*compared, ("splits", before_split, now_split)]:
+        compared += [(name, recorded.get(name), chosen.get(name)) for name in _MUST_AGREE]
+        for name, was, is_now in compared:
             if was != is_now:
                 raise CheckpointError(
                     f"--continue-from-checkpoint: {path} was trained with {name} {was}, but this run has {is_now}; use the "
-                    "same dataset and settings, or val patches may have been trained on."
+                    "same dataset and settings."
                 )
-        if checkpoint.get("epoch", 0) + 1 >= self.spec.trainer.max_epochs:
+        self.data.first_epoch = int(checkpoint.get("epoch", -1)) + 1
+        if self.data.first_epoch >= self.spec.trainer.max_epochs:
             raise RunError(
-                f"--continue-from-checkpoint: {path} has finished {checkpoint['epoch'] + 1} epochs already; raise "
+                f"--continue-from-checkpoint: {path} has finished {self.data.first_epoch} epochs already; raise "
                 f"--max-epochs above {self.spec.trainer.max_epochs}."
             )
         return path

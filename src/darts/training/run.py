@@ -1,33 +1,29 @@
 """One run: a `RunSpec` is the plan, a `RunResult` the outcome."""
 
 import importlib.metadata
-import logging as standard_logging
-import shlex
+import json
 import subprocess
-import sys
 import time
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
 import tomli_w
-import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from darts.core.artifacts import RunDirectory
 from darts.core.config import keyword_settings, resolved_settings
-from darts.core.errors import DartsError, Interrupted, RunError
+from darts.core.errors import Interrupted, RunError
 from darts.core.files import make_directory, write_atomically, write_text
 from darts.training.callbacks import run_callbacks, sample_figures
-from darts.training.checkpoint import SafeCheckpointIO, load_checkpoint, model_state
+from darts.training.checkpoint import load_checkpoint, model_state
 from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, TrainerConfig
 from darts.training.figures import draw_statistics
-from darts.training.loggers import EpochTable, WandbTracker
+from darts.training.loggers import EpochTable, WandbTracker, copy_epochs
 from darts.training.metrics import Statistics, named_metrics
 from darts.training.plan import PreparedRun, RunSpec, plan_run
+from darts.training.trainer import make_trainer, quieten_lightning, stoppable
 
 _VERSIONED = ("darts", "torch", "lightning", "segmentation-models-pytorch", "timm", "numpy", "zarr")
 
@@ -76,7 +72,7 @@ def run(spec: RunSpec) -> RunResult:
     trainer = _fit(prepared)
     statistics = _validate_best(prepared)
     metrics = named_metrics("val", statistics)
-    return RunResult(
+    result = RunResult(
         run_name=spec.run_name,
         run_id=spec.run_id,
         directory=spec.directory.path,
@@ -87,6 +83,8 @@ def run(spec: RunSpec) -> RunResult:
         duration=time.monotonic() - started,
         metrics=metrics,
     )
+    write_text(spec.directory.result, json.dumps(asdict(result), default=str, indent=2) + "\n")
+    return result
 
 
 def train(
@@ -118,13 +116,20 @@ def _claim_directory(prepared: PreparedRun) -> None:
     }
     write_text(directory.config, tomli_w.dumps({"darts": record}))
     write_atomically(directory.split, lambda path: prepared.roles.to_parquet(path, index=False))
+    if prepared.resume_from is not None:
+        history = RunDirectory(prepared.resume_from.resolve().parents[1]).metrics
+        copy_epochs(history, directory.metrics, before=prepared.data.first_epoch)
 
 
 def _git_commit() -> str:
     """The commit of the source that runs, or `none` outside of a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    source = Path(__file__)
+    tracked = ["git", "-C", str(source.parent), "ls-files", "--error-unmatch", source.name]
+    head = ["git", "-C", str(source.parent), "rev-parse", "HEAD"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()  # noqa: S603
+        for command in (tracked, head):  # a checkout of something else may hold our installation
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)  # noqa: S603
+        return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "none"
 
@@ -144,42 +149,24 @@ def _fit(prepared: PreparedRun) -> pl.Trainer:
         log_every_n_steps=spec.logging.log_every_n_steps,
         check_val_every_n_epoch=spec.logging.check_val_every_n_epoch,
     )
+    last = directory.last_checkpoint
     try:
-        trainer.fit(
-            prepared.module,
-            train_dataloaders=data.train_dataloader(),
-            val_dataloaders=data.val_dataloader(),
-            ckpt_path=prepared.resume_from,
-            weights_only=True,
-        )
-    except SystemExit as stop:
-        # Lightning makes an exit with code 1 of Ctrl-C; other signals come as an exit with their own code.
-        code = stop.code if isinstance(stop.code, int) and stop.code > 1 else 130
-        raise Interrupted(_how_to_go_on(spec, trainer.current_epoch), code) from None
-    except DartsError as error:
-        raise _from_worker(error) from None
-    except torch.OutOfMemoryError:
-        raise RunError(
-            f"the device has too little memory for batches of {spec.hyperparameters.batch_size} patches; lower --batch-size."
-        ) from None
+        with stoppable(spec.hyperparameters.batch_size):
+            trainer.fit(
+                prepared.module,
+                train_dataloaders=data.train_dataloader(),
+                val_dataloaders=data.val_dataloader(),
+                ckpt_path=prepared.resume_from,
+                weights_only=True,
+            )
+    except Interrupted as stop:
+        message = f"stopped after {trainer.current_epoch} epochs." if last.exists() else "stopped in the first epoch."
+        raise Interrupted(message, stop.exit_code, last if last.exists() else None) from None
     finally:
         for logger in loggers:
             if isinstance(logger, WandbTracker):
                 logger.close()
     return trainer
-
-
-def _from_worker(error: DartsError) -> DartsError:
-    """The error itself, where a loading process has wrapped it into its traceback."""
-    _, marker, message = str(error).rpartition(f"{type(error).__name__}: ")
-    return type(error)(message.strip()) if marker and str(error).startswith("Caught ") else error
-
-
-def _how_to_go_on(spec: RunSpec, epochs: int) -> str:
-    if not spec.directory.last_checkpoint.exists():
-        return f"stopped before the first epoch was finished; {spec.directory.path} can be removed."
-    command = shlex.join(["darts", *sys.argv[1:], "--continue-from-checkpoint", str(spec.directory.last_checkpoint)])
-    return f"stopped after {epochs} epochs. Go on with: {command}"
 
 
 def _loggers(spec: RunSpec) -> list[Logger]:
@@ -197,29 +184,14 @@ def _loggers(spec: RunSpec) -> list[Logger]:
     return loggers
 
 
-def make_trainer(accelerator: str, devices: Any, **settings: Any) -> pl.Trainer:
-    """A Trainer with what all runs and tests have in common."""
-    return pl.Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        deterministic="warn",
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        enable_progress_bar=any(isinstance(c, pl.callbacks.ProgressBar) for c in settings.get("callbacks", ())),
-        enable_checkpointing="max_epochs" in settings,
-        plugins=[SafeCheckpointIO()],
-        use_distributed_sampler=False,
-        **settings,
-    )
-
-
 def _validate_best(prepared: PreparedRun) -> Statistics:
     """Measure the best checkpoint on the val rows, and draw it."""
     directory, data, module = prepared.spec.directory, prepared.data, prepared.module
     module.model.load_state_dict(model_state(load_checkpoint(directory.best_checkpoint), directory.best_checkpoint))
     figures = sample_figures(data.metadata, data.fold_rows.val, data.bands, directory.figures)
     trainer = make_trainer(prepared.accelerator, prepared.devices, callbacks=[figures], logger=False)
-    trainer.validate(module, dataloaders=data.val_dataloader(), verbose=False, weights_only=True)
+    with stoppable(prepared.spec.hyperparameters.batch_size):
+        trainer.validate(module, dataloaders=data.val_dataloader(), verbose=False, weights_only=True)
     statistics = module.statistics["val"]
     draw_statistics(statistics, "val", directory.figures)
     write_confusion(directory, "val", statistics, data.regions)
@@ -239,12 +211,3 @@ def write_confusion(directory: RunDirectory, split: str, statistics: Statistics,
         before = pd.read_parquet(directory.confusion)
         table = pd.concat([before[before["split"] != split], table], ignore_index=True)
     write_atomically(directory.confusion, lambda path: table.to_parquet(path, index=False))
-
-
-def quieten_lightning() -> None:
-    """Leave out what Lightning says about itself; what concerns a user is said by `darts`."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        standard_logging.getLogger(name).setLevel(standard_logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    torch.set_float32_matmul_precision("high")

@@ -19,7 +19,8 @@ from darts.training.figures import draw_statistics
 from darts.training.metrics import named_metrics
 from darts.training.model import ModelSpec, require_model_takes
 from darts.training.module import SegmentationModule
-from darts.training.run import make_trainer, quieten_lightning, write_confusion
+from darts.training.run import write_confusion
+from darts.training.trainer import make_trainer, quieten_lightning, stoppable
 
 _log = get_logger(__name__)
 
@@ -83,7 +84,8 @@ def test(config: TestConfig) -> TestResult:
     accelerator, devices = resolve_devices(config.device)
     figures = sample_figures(data.metadata, data.split.test, data.bands, folder.figures)
     trainer = make_trainer(accelerator, devices, callbacks=[figures], logger=False)
-    trainer.test(module, dataloaders=data.test_dataloader(), verbose=False, weights_only=True)
+    with stoppable(config.batch_size):
+        trainer.test(module, dataloaders=data.test_dataloader(), verbose=False, weights_only=True)
     statistics = module.statistics["test"]
     metrics = named_metrics("test", statistics)
     draw_statistics(statistics, "test", folder.figures)
@@ -126,26 +128,45 @@ def _test_data(config: TestConfig, described: dict[str, Any], checkpoint: Path) 
         raise ConfigError(
             f"--train-data-dir: {checkpoint} doesn't say what it was trained on; give a dataset directory."
         )
-    data_config = build_config(DataConfig, settings)
-    hyperparameters = Hyperparameters(batch_size=config.batch_size)
-    trainer = TrainerConfig(num_workers=config.num_workers)
-    assert isinstance(data_config, DataConfig)
-    data = PatchDataModule(data_config, hyperparameters, trainer)
-    _require_same_dataset(config, described, data)
+    data = _data_module(config, settings)
+    if described.get("dataset_fingerprint", "none") != (data.dataset.manifest.fingerprint or "none"):
+        _other_dataset(recorded, data)
+    elif recorded:
+        _require_unseen(data, _data_module(config, settings | {n: recorded[n] for n in _SPLIT if n in recorded}))
     return data
 
 
-def _require_same_dataset(config: TestConfig, described: dict[str, Any], data: PatchDataModule) -> None:
-    """Another dataset would be split anew, and what the model was trained on could come into the test."""
-    before, now = described.get("dataset_fingerprint", "none"), data.dataset.manifest.fingerprint or "none"
-    if before == now:
-        return
-    if config.train_data_dir is None:
+_SPLIT = ("data_split_method", "data_split_by")
+
+
+def _data_module(config: TestConfig, settings: dict[str, Any]) -> PatchDataModule:
+    data = build_config(DataConfig, settings)
+    assert isinstance(data, DataConfig)
+    hyperparameters = Hyperparameters(batch_size=config.batch_size)
+    return PatchDataModule(data, hyperparameters, TrainerConfig(num_workers=config.num_workers))
+
+
+def _other_dataset(recorded: dict[str, Any], data: PatchDataModule) -> None:
+    """A dataset that was built anew would be split anew, and what the model was trained on could come into the test."""
+    directory = data.dataset.directory
+    if "train_data_dir" in recorded and Path(recorded["train_data_dir"]).resolve() == directory.resolve():
         raise RunError(
-            f"{data.dataset.directory} was changed since the model was trained on it, so its test split may hold patches "
-            "that it was trained on; build it as it was, or name a dataset with --train-data-dir."
+            f"{directory} was changed since the model was trained on it, so its test split may hold patches that it was "
+            "trained on; build it as it was, or name another dataset with --train-data-dir."
         )
-    _log.warning("%s is not the dataset that the model was trained on.", data.dataset.directory)
+    _log.warning("%s is not the dataset that the model was trained on.", directory)
+
+
+def _require_unseen(data: PatchDataModule, trained: PatchDataModule) -> None:
+    """Refuse to test on patches that the run was trained or validated on, unless it held nothing out."""
+    if trained.data.data_split_method == "none":
+        return
+    seen = set(data.split.test.tolist()) & set(trained.split.trainval.tolist())
+    if seen:
+        raise RunError(
+            f"the test split holds {len(seen)} patches that the model was trained or validated on; leave out "
+            "--data-split-method and --data-split-by to test on what the run held out."
+        )
 
 
 def _module(

@@ -1,0 +1,28 @@
+"""Hashes of what a dataset holds: of each sample, and of all of them."""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+
+from darts.dataset.manifest import Manifest
+from darts.dataset.schema import quantise
+
+_FINGERPRINTED = ("patch_id", "sample_id", "region", "empty", "content_hash")
+
+
+def content_hash(x_chw: np.ndarray, y_hw: np.ndarray) -> str:
+    """SHA-256 of a sample as it is stored: x in 16 bits, then y."""
+    digest = hashlib.sha256(np.ascontiguousarray(quantise(x_chw)).astype("<u2").tobytes())
+    digest.update(np.ascontiguousarray(y_hw).tobytes())
+    return digest.hexdigest()
+
+
+def dataset_fingerprint(manifest: Manifest, table: pd.DataFrame) -> str:
+    """A hash over bands, patch size and every sample in order; it does not depend on any path."""
+    digest = hashlib.sha256(json.dumps([[b.name, b.lo, b.hi, b.fill] for b in manifest.bands]).encode())
+    digest.update(str(manifest.patch_size).encode())
+    for columns in table[list(_FINGERPRINTED)].itertuples(index=False):
+        digest.update("\x1f".join(map(str, columns)).encode())
+    return f"sha256:{digest.hexdigest()}"
