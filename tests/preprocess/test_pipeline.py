@@ -157,7 +157,7 @@ def test_other_settings_scenes_or_files_are_refused(scenes, tmp_path):
             path.unlink()
         (scenes / name).rmdir()
     write_stack_scene(scenes, "b", height=112, width=161, seed=1)
-    with pytest.raises(DatasetError, match=r"'20210818T223529_N0301_T03WXP_SR_clip.tif' of the scene b_.* has changed"):
+    with pytest.raises(DatasetError, match=r"_clip.tif' of the scene b_.* has changed"):
         preprocess_s2_train_data(**settings)
 
 
@@ -248,9 +248,10 @@ def test_an_edit_that_keeps_the_size_of_a_file_is_noticed(scenes, tmp_path):
     settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
     preprocess_s2_train_data(**settings)
     shapes = next(scenes.rglob("*.shp"))
-    moved = bytearray(shapes.read_bytes())
-    moved[-4] ^= 1
-    shapes.write_bytes(moved)
+    size, labels = shapes.stat().st_size, gpd.read_file(shapes)
+    labels.geometry = labels.translate(10, 0)
+    labels.to_file(shapes)
+    assert shapes.stat().st_size == size
     with pytest.raises(DatasetError, match=rf"{shapes.name}.* has changed since it was read"):
         preprocess_s2_train_data(**settings)
 
