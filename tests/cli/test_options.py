@@ -1,5 +1,6 @@
 """Config models become flags: flag over file over default, and every failure is one line and an exit code."""
 
+import errno
 import re
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -250,7 +251,21 @@ def test_a_failure_that_nobody_foresaw_is_one_line_and_exit_code_1(bakery):
 
 def test_a_stop_from_the_keyboard_is_exit_code_130(bakery):
     result = run("bake", "--oven-dir", "o", "--heat", 400, app=bakery)
-    assert (result.exit_code, result.stderr.strip()) == (130, "stopped.")
+    assert (result.exit_code, result.stderr.strip()) == (130, "stopped; run the same command to go on.")
+
+
+def test_a_full_disk_is_no_bug():
+    app = typer.Typer()
+
+    def write(*, common: CommonConfig) -> None:
+        """Write."""
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/x")
+
+    app.command()(config_options(write))
+    result = run(app=app)
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert "bug" not in result.stderr
 
 
 @pytest.mark.parametrize("heat", [666, 500])

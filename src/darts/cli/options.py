@@ -14,11 +14,14 @@ from rich.markup import escape
 from darts.cli.config import CommonConfig
 from darts.core.config import RECORD_KEYS, Config, build_config, build_configs, config_models, unknown_settings
 from darts.core.config import read_config_file as read_file
-from darts.core.errors import DartsError, Interrupted
+from darts.core.errors import DartsError, Interrupted, one_line
 from darts.core.log import console, get_logger, set_up_logging
 
 _log = get_logger(__name__)
 _LONGEST_CHOICES = 40
+_LONGEST_MESSAGE = 2000
+_SIGNALS = 128
+_STOPPED = "stopped; run the same command to go on."
 
 
 def config_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -46,6 +49,10 @@ def config_options(function: Callable[..., None]) -> Callable[..., None]:
             _fail(error, error.exit_code, with_debug)
         except KeyboardInterrupt as error:
             _fail(error, 130, with_debug)
+        except SystemExit as stop:
+            if isinstance(stop.code, int) and stop.code > _SIGNALS:
+                console.print(_STOPPED)
+            raise
         except Exception as error:  # noqa: BLE001 -- the last frame before the user
             _fail(error, 1, with_debug)
 
@@ -83,18 +90,15 @@ def _fail(error: BaseException, code: int, with_debug: bool) -> None:
     if with_debug:
         console.print_exception()
     if isinstance(error, (KeyboardInterrupt, Interrupted)):
-        message = str(error) or "stopped."
+        message = str(error) or _STOPPED
     elif isinstance(error, DartsError):
-        message = f"error: {_one_line(error)}"
+        message = f"error: {one_line(error, _LONGEST_MESSAGE)}"
+    elif isinstance(error, OSError) and error.errno is not None:
+        message = f"error: {one_line(error)}; free the disk, or look at the rights of the file."
     else:
-        text = _one_line(error)[:300]
-        message = f"error: {type(error).__name__}: {text} (this is a bug of darts; --debug shows where)"
+        message = f"error: {type(error).__name__}: {one_line(error)} (this is a bug of darts; --debug shows where)"
     console.print(message, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 def _option(name: str, field: FieldInfo, model: type[Config]) -> inspect.Parameter:

@@ -15,21 +15,20 @@ def say(text: str) -> None:
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
 
 
-def flags(config: Config) -> str:
+def flags(config: Config) -> list[str]:
     """The flags that give these settings, without those that are defaults."""
-    given = [
+    return [
         word
         for name, value in config
         if value != type(config).model_fields[name].default
         for item in (value if isinstance(value, tuple) else (value,))
         for word in ([setting_to_flag(name)] if item is True else [setting_to_flag(name), str(item)])
     ]
-    return shlex.join(given)
 
 
-def say_next(command: str) -> None:
-    """Print, as the last line, what to type next."""
-    say(f"\nNext: {command}")
+def say_next(*words: object) -> None:
+    """Print, as the last line, what to type next; each word is quoted where the shell needs it."""
+    say(f"\nNext: {shlex.join(map(str, words))}")
 
 
 def say_metrics(title: str, metrics: Mapping[str, float]) -> None:

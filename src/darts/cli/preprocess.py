@@ -49,7 +49,7 @@ def preprocess_s2_train_data(
         say(f"{result.directory} was complete already, nothing to do: {result.n_patches} patches.")
     else:
         _say_result(result)
-    say_next(f"darts validate-dataset --train-data-dir {result.directory} --deep")
+    say_next("darts", "validate-dataset", "--train-data-dir", result.directory, "--deep")
 
 
 def _say_plan(plan: "Plan", patches: PatchConfig) -> None:

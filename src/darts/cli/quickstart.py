@@ -76,7 +76,7 @@ def go_all_the_way(config: QuickstartConfig) -> None:
     say(f"dataset            {places.dataset}")
     say(f"run and figures    {run.path}")
     say(f"converted model    {model}")
-    say_next(f"darts validate-dataset --train-data-dir {places.dataset} --deep")
+    say_next("darts", "validate-dataset", "--train-data-dir", places.dataset, "--deep")
 
 
 def _simulate(places: Places, seed: int) -> None:

@@ -5,6 +5,7 @@ import typer
 from darts.cli.config import CommonConfig, QuickstartConfig
 from darts.cli.options import config_options
 from darts.cli.output import say, say_next
+from darts.core.errors import Interrupted
 from darts.sample.config import SampleConfig
 
 PANEL = "Getting started"
@@ -32,8 +33,8 @@ def make_sample_data(*, sample: SampleConfig, common: CommonConfig) -> None:
     data = simulate_into(sample)
     say(f"{data.output_dir} {'was complete already, nothing to do' if data.already_complete else 'is complete'}.")
     say_next(
-        f"darts preprocess-s2-train-data --sentinel2-dir {data.sentinel2_dir} --admin-dir {data.admin_dir} --train-data-dir "
-        f"{data.output_dir / 'dataset'} --patch-size 64 --overlap 0 --s2-offset 0"
+        *("darts", "preprocess-s2-train-data", "--sentinel2-dir", data.sentinel2_dir, "--admin-dir", data.admin_dir),
+        *("--train-data-dir", data.output_dir / "dataset", "--patch-size", 64, "--overlap", 0, "--s2-offset", 0),
     )
 
 
@@ -45,4 +46,7 @@ def quickstart(*, quickstart: QuickstartConfig, common: CommonConfig) -> None:
         for step in planned_steps(quickstart):
             say(step)
         return
-    go_all_the_way(quickstart)
+    try:
+        go_all_the_way(quickstart)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop} The same command goes on with this step.", stop.exit_code) from None

@@ -21,6 +21,8 @@ from darts.training.config import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from darts.dataset.reader import Dataset
 
 PANEL = "Training"
@@ -73,7 +75,7 @@ def train_smp(
         raise _with_command(stop) from None
     say_metrics(f"best checkpoint of {result.run_name} (id {result.run_id}), {result.epochs} epochs", result.metrics)
     say(f"everything is in {result.directory}")
-    say_next(f"darts test-smp --artifact-dir {logging.artifact_dir} --run-id {result.run_id}")
+    say_next("darts", "test-smp", "--artifact-dir", logging.artifact_dir, "--run-id", result.run_id)
 
 
 def _with_command(stop: Interrupted) -> Interrupted:
@@ -94,7 +96,10 @@ def test_smp(*, test: TestConfig, common: CommonConfig) -> None:
     result = testing.test(test)
     say_metrics(f"{result.checkpoint} on {result.patches} test patches", result.metrics)
     say(f"figures are in {result.directory / 'figures'}")
-    say_next(f"darts convert-lightning-checkpoint --lightning-checkpoint {result.checkpoint} --out-directory models")
+    say_next(
+        *("darts", "convert-lightning-checkpoint", "--lightning-checkpoint", result.checkpoint),
+        *("--out-directory", "models"),
+    )
 
 
 def convert_lightning_checkpoint(*, convert: ConvertConfig, common: CommonConfig) -> None:
@@ -106,7 +111,7 @@ def convert_lightning_checkpoint(*, convert: ConvertConfig, common: CommonConfig
         return
     result = conversion.convert(convert)
     say(f"wrote {result.path}; its logits differ from the checkpoint's by at most {result.max_difference:.1e}.")
-    say_next(f"python -c \"from darts.training import load_model; print(load_model('{result.path}')[1])\"")
+    say_next("python", "-c", f"from darts.training import load_model; print(load_model({str(result.path)!r})[1])")
 
 
 def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: CommonConfig) -> None:
@@ -119,20 +124,23 @@ def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: Comm
     metadata = subsampled(dataset.metadata, data.subsample)
     split = split_test(metadata, data)
     folds = make_folds(metadata.loc[split.trainval], data)
-    manifest = dataset.manifest
+    _say_dataset(dataset, count_roles(metadata, split, folds))
+    if validate.deep and not common.dry_run:
+        _read_everything(dataset)
+    say_next("darts", "train-smp", *flags(data))
+
+
+def _say_dataset(dataset: "Dataset", roles: "Sequence[tuple[str, int, int, int]]") -> None:
+    manifest, metadata = dataset.manifest, dataset.metadata
     say(
-        f"{data.train_data_dir}: {len(dataset)} patches of {manifest.patch_size} pixels, "
+        f"{dataset.directory}: {len(dataset)} patches of {manifest.patch_size} pixels, "
         f"{int((~metadata['empty'].astype(bool)).sum())} with positives, {metadata['region'].nunique()} regions; bands "
         f"{', '.join(manifest.band_names)}"
     )
-    roles = count_roles(metadata, split, folds)
     say_table("patches by role", ("role", "patches", "with positives", "regions"), roles)
-    for role in roles:
-        if not role[2]:
-            say(f"warning: {role[0]} has no patch with a positive pixel.")
-    if validate.deep and not common.dry_run:
-        _read_everything(dataset)
-    say_next(f"darts train-smp {flags(data)}")
+    for role, _, positives, _ in roles:
+        if not positives:
+            say(f"warning: {role} has no patch with a positive pixel.")
 
 
 def _read_everything(dataset: "Dataset") -> None:
