@@ -66,6 +66,7 @@ def go_all_the_way(config: QuickstartConfig) -> None:
     """Simulate, preprocess, train, test, convert; a step whose result is there is not done again."""
     places = Places(config.output_dir)
     make_directory(places.root)
+    say(f"everything goes into {places.root}; about three minutes on two CPU cores")
     _simulate(places, config.random_seed)
     _preprocess(places)
     run = _finished_run(places) or _train(places, config.random_seed)
