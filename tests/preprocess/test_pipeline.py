@@ -300,6 +300,13 @@ def test_labels_of_a_folder_are_joined_by_place_and_none_vanishes(tmp_path, capl
     }
 
 
+def test_labels_that_all_lie_elsewhere_are_refused(scenes, tmp_path):
+    far = write_polygons(tmp_path / "far.gpkg", [square(5000, 0, 3)])
+    with pytest.raises(SceneError, match="none of the 1 label polygons touches any of the 4 scenes"):
+        preprocess_s2_train_data(sentinel2_dir=scenes, labels_dir=far, train_data_dir=tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out").exists()
+
+
 def test_regions_by_administrative_areas(scenes, tmp_path):
     areas = write_polygons(tmp_path / "areas.gpkg", [square(0, 0, 60), square(0, 60, 60)], name=["West", "East"])
     settings = {"sentinel2_dir": scenes / "b", "train_data_dir": tmp_path / "out", "admin_dir": areas} | SMALL

@@ -180,3 +180,8 @@ def test_a_subsample_is_the_same_on_every_call_and_keeps_order():
     assert part.index.is_monotonic_increasing
     assert part.equals(subsampled(table(), 30))
     assert subsampled(table(), 1000).equals(table())
+
+
+def test_what_to_test_on_needs_a_method():
+    with pytest.raises(ValueError, match="--data-split-by means something only with --data-split-method"):
+        config(data_split_by="North")

@@ -67,7 +67,7 @@ def _say_plan(plan: "Plan", patches: PatchConfig) -> None:
 def _say_result(result: "PreprocessResult") -> None:
     say(
         f"{result.directory}: {result.n_patches} patches of {result.n_scenes} scenes, {result.n_positive_patches} with "
-        f"positives ({result.positive_share:.2%} of the pixels)."
+        f"positives ({result.positive_share:.2%} of the pixels that are not ignored)."
     )
     if result.resumed_scenes:
         say(f"{result.resumed_scenes} scenes had been finished by an earlier start.")

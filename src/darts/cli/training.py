@@ -158,5 +158,6 @@ def _read_everything(dataset: "Dataset") -> None:
     pixels, positive = (sum(getattr(fact, name) for fact in facts) for name in ("pixels", "positive"))
     ignored = sum(fact.ignored for fact in facts)
     say(
-        f"all {len(dataset)} samples are whole: {positive / pixels:.2%} positive, {ignored / pixels:.2%} ignored pixels."
+        f"all {len(dataset)} samples are whole: {ignored / pixels:.2%} of the pixels are ignored, "
+        f"{positive / max(pixels - ignored, 1):.2%} of the others positive."
     )

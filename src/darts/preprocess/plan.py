@@ -109,7 +109,17 @@ def make_plan(reader: SceneReader[Any], labels: LabelConfig, patches: PatchConfi
         for scene in labelled
     )
     unused = _count_unused(labelled)
+    _check_labels_meet_scenes(scenes, unused)
     return Plan(bands, scenes, unused, tuple(_notes(scenes, unused)))
+
+
+def _check_labels_meet_scenes(scenes: Sequence[ScenePlan], unused: int) -> None:
+    """Labels that all lie elsewhere are a mistake, and would make all of every scene background."""
+    if unused and all(scene.labels.empty for scene in scenes):
+        raise SceneError(
+            f"none of the {unused} label polygons touches any of the {len(scenes)} scenes; check that both are of the same "
+            "place, and the reference system that the label files declare."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,6 +71,8 @@ class DataConfig(Config, frozen=True):
             raise ValueError(
                 f"--data-split-method {self.data_split_method} needs --data-split-by with the names to test on"
             )
+        if self.data_split_method == "none" and self.data_split_by:
+            raise ValueError("--data-split-by means something only with --data-split-method, but that is none")
         return self
 
 
@@ -170,6 +172,8 @@ class TestConfig(Config, frozen=True):
     def _one_target(self) -> Self:
         if not (self.run_name or self.run_id or self.checkpoint):
             raise ValueError("one of --run-name, --run-id and --checkpoint says what to test, but none was given")
+        if self.checkpoint and (self.run_name or self.run_id):
+            raise ValueError("--checkpoint says what to test by itself, but --run-name or --run-id was given, too")
         return self
 
     @model_validator(mode="after")

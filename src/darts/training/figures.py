@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -14,7 +15,9 @@ from darts.core.files import write_atomically
 from darts.dataset.schema import IGNORE, POSITIVE
 from darts.training.metrics import THRESHOLD, Confusion, Statistics, curve_metrics, curves
 
-_LABEL_COLORS = ListedColormap(["#f2efe6", "#b5361f", "#8d99a6"])
+_IGNORED = "#8d99a6"
+_LABEL_COLORS = ListedColormap(["#f2efe6", "#b5361f", _IGNORED])
+_PROBABILITY_COLORS = colormaps["magma"].with_extremes(bad=_IGNORED)
 _GRID = {"color": "#d9d9d9", "linewidth": 0.6}
 
 
@@ -75,7 +78,7 @@ def draw_samples(samples: Sequence[PredictedSample], bands: Sequence[str], path:
         row[0].set_title(sample.name, fontsize=7)
         row[1].imshow(sample.y_hw, cmap=_LABEL_COLORS, vmin=0, vmax=2, interpolation="nearest")
         row[1].set_title("label (grey: ignored)", fontsize=7)
-        row[2].imshow(np.where(seen, sample.probability_hw, np.nan), cmap="magma", vmin=0, vmax=1)
+        row[2].imshow(np.where(seen, sample.probability_hw, np.nan), cmap=_PROBABILITY_COLORS, vmin=0, vmax=1)
         row[2].set_title("predicted probability", fontsize=7)
         row[3].imshow(image)
         _outline(row[3], sample.y_hw == POSITIVE, "#ffffff")

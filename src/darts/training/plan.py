@@ -93,7 +93,8 @@ class PreparedRun:
             "run_name": self.spec.run_name,
             "run_id": self.spec.run_id,
             "dataset_fingerprint": manifest.fingerprint or "none",
-            "settings": resolved_settings(*self.spec.configs),
+            "settings": resolved_settings(*self.spec.configs)
+            | {"train_data_dir": str(self.spec.data.train_data_dir.resolve())},
         }
 
     def _resumable(self, path: Path | None) -> Path | None:

@@ -1,5 +1,6 @@
 """Which patches test, validate and train: rows of the metadata, equal in every process and on every call."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,9 @@ def make_folds(metadata: pd.DataFrame, data: DataConfig) -> list[Fold]:
     empty, region = metadata["empty"].to_numpy(dtype=bool), metadata["region"].astype(str).to_numpy()
     groups = region if data.fold_method in _GROUPED else None
     try:
-        parts = list(_SPLITTERS[data.fold_method](data.total_folds).split(rows, empty, groups))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # rare classes are reported by `require_trainable`
+            parts = list(_SPLITTERS[data.fold_method](data.total_folds).split(rows, empty, groups))
     except ValueError as error:
         raise RunError(
             f"--fold-method {data.fold_method} can't divide {len(rows)} patches ({int((~empty).sum())} with positives, "
