@@ -31,6 +31,12 @@ def checked(directory):
     return dataset
 
 
+def labels_in_the_middle(raster, path):
+    """A file with one disk of 200 m in the middle of a raster."""
+    with rasterio.open(raster) as source:
+        return write_polygons(path, [box(*source.bounds).centroid.buffer(200)], crs=source.crs.to_string())
+
+
 @pytest.fixture(scope="module")
 def fort_mcmurray():
     folder = DATA / "s2_l2a_fort_mcmurray"
@@ -115,26 +121,26 @@ def test_scenes_of_twelve_files_in_three_resolutions(tmp_path):
     }
     with pytest.raises(SceneError, match=r"has no label file.*--labels-dir"):
         plan_s2_train_data(**settings)
-    outline = plan_s2_train_data(labels_dir=DATA / "rts_labels", **settings).scenes[0].files.grid.outline()
-    labels = write_polygons(tmp_path / "labels.gpkg", [outline.centroid.buffer(200)], crs="EPSG:32633")
+    name = "S2A_MSIL2A_20170613T101031_87_48"
+    labels = labels_in_the_middle(folder / name / f"{name}_B02.tif", tmp_path / "labels.gpkg")
     result = preprocess_s2_train_data(labels_dir=labels, **settings)
     assert (result.n_scenes, result.n_patches, result.labels_used) == (6, 24, 1)
     dataset = checked(tmp_path / "out")
     assert dataset.metadata["positive_pixels"].sum() == pytest.approx(np.pi * 20**2, rel=0.01)
-    name = "S2A_MSIL2A_20170613T101031_87_48"
     with rasterio.open(folder / name / f"{name}_B08.tif") as source:
         nir = source.read(1)[60:, :60] / 10_000
     np.testing.assert_allclose(dataset.read_x(2)[7], np.clip((nir + 0.1) / 0.6, 0, 1), atol=1e-5)
 
 
 def test_files_of_other_extents_and_resolutions(tmp_path):
+    labels = labels_in_the_middle(DATA / "s2_l1c_jp2" / "s2_B05.jp2", tmp_path / "labels.gpkg")
     result = preprocess_s2_train_data(
         sentinel2_dir=DATA / "s2_l1c_jp2", train_data_dir=tmp_path / "out", patch_size=256, overlap=0,
-        bands="coastal,rededge071,nir08,swir16", labels_dir=DATA / "rts_labels",
+        bands="coastal,rededge071,nir08,swir16", labels_dir=labels,
     )  # fmt: skip
     # Coastal ends 20 m before the others, so that the patches at two edges lack values.
     assert result.n_patches + result.dropped["missing values"] == 16
-    assert result.labels_used == 0
+    assert result.labels_used == 1
     assert checked(tmp_path / "out").metadata["crs"].unique().tolist() == ["EPSG:32618"]
     with pytest.raises(SceneError, match="bands blue are needed, but the scene has only coastal"):
         plan_s2_train_data(sentinel2_dir=DATA / "s2_l1c_jp2", train_data_dir=tmp_path / "out", bands="blue")
