@@ -19,7 +19,7 @@ from darts.core.artifacts import RunDirectory
 from darts.core.errors import CheckpointError, DatasetError, ModelError, RunError
 from darts.dataset.schema import chunk_path
 from darts.training.checkpoint import load_checkpoint
-from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, TrainerConfig
+from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
 from darts.training.metrics import Confusion, confusion_metrics
 from darts.training.plan import plan_run
 from darts.training.run import ALL_REGIONS
@@ -161,7 +161,10 @@ def test_a_damaged_sample_stops_the_run_with_its_name(workers, train, dataset_di
 
 def test_a_run_directory_is_never_shared(tmp_path, dataset_dir):
     spec = plan_run(
-        DataConfig(train_data_dir=dataset_dir), Hyperparameters(), TrainerConfig(), LoggingConfig(artifact_dir=tmp_path)
+        DataConfig(train_data_dir=dataset_dir),
+        Hyperparameters(),
+        TrainerConfig(),
+        RunLoggingConfig(artifact_dir=tmp_path),
     )
     again = plan_run(spec.data, spec.hyperparameters, spec.trainer, spec.logging)
     assert spec.directory.path != again.directory.path

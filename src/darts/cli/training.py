@@ -14,7 +14,7 @@ from darts.training.config import (
     ConvertConfig,
     DataConfig,
     Hyperparameters,
-    LoggingConfig,
+    RunLoggingConfig,
     TestConfig,
     TrainerConfig,
     ValidateConfig,
@@ -57,7 +57,7 @@ def train_smp(
     data: DataConfig,
     hyperparameters: Hyperparameters,
     trainer: TrainerConfig,
-    logging: LoggingConfig,
+    logging: RunLoggingConfig,
     common: CommonConfig,
 ) -> None:
     """Train one model on one fold of a dataset."""

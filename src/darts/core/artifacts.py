@@ -1,4 +1,4 @@
-"""Where a run, and later a cross-validation or a sweep, leaves its files: the one place that joins these paths."""
+"""Where a run, a cross-validation and a sweep leave their files: the one place that joins these paths."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +75,79 @@ class RunDirectory:
         return self.path / "figures"
 
 
-def run_directory(artifact_dir: Path, run_name: str, run_id: str) -> RunDirectory:
-    """The place of a single run."""
-    return RunDirectory(artifact_dir / RUNS / f"{run_name}-{run_id}")
+@dataclass(frozen=True, slots=True)
+class CrossValidationDirectory:
+    """The files of one cross-validation, below `path`: its runs, and what is known of them all."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved settings, and the fingerprint of the dataset (TOML)."""
+        return self.path / "config.toml"
+
+    @property
+    def run_infos(self) -> Path:
+        """One row for each run: metrics, score, state (parquet)."""
+        return self.path / "run_infos.parquet"
+
+    def runs_named(self, run_name: str) -> list[RunDirectory]:
+        """The runs with this name, finished or not; each start of a run has an id, and so a folder, of its own."""
+        return [
+            run
+            for path in sorted(self.path.glob(f"{run_name}-*"))
+            for run in [RunDirectory(path)]
+            if run.name_and_id[0] == run_name
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepDirectory:
+    """The files of one sweep, below `path`: its cross-validations, and what is known of them all."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The tune name."""
+        return self.path.name
+
+    @property
+    def table(self) -> Path:
+        """One row for each trial: parameters, score, state (parquet)."""
+        return self.path / f"{self.name}.parquet"
+
+    @property
+    def report(self) -> Path:
+        """What `darts sweep report` draws (HTML)."""
+        return self.path / "report.html"
+
+
+def run_directory(
+    artifact_dir: Path, run_name: str, run_id: str, cv_name: str | None = None, tune_name: str | None = None
+) -> RunDirectory:
+    """The place of a run: by itself, of a cross-validation, or of a sweep."""
+    folder = f"{run_name}-{run_id}"
+    if cv_name is not None:
+        return RunDirectory(cross_validation_directory(artifact_dir, cv_name, tune_name).path / folder)
+    return RunDirectory((artifact_dir / RUNS if tune_name is None else artifact_dir / tune_name) / folder)
+
+
+def cross_validation_directory(
+    artifact_dir: Path, cv_name: str, tune_name: str | None = None
+) -> CrossValidationDirectory:
+    """The place of a cross-validation: by itself, or of a sweep."""
+    return CrossValidationDirectory(artifact_dir / (tune_name or CROSS_VALIDATIONS) / cv_name)
+
+
+def sweep_directory(artifact_dir: Path, tune_name: str) -> SweepDirectory:
+    """The place of a tune or sweep."""
+    return SweepDirectory(artifact_dir / tune_name)
+
+
+def sweep_database(artifact_dir: Path) -> Path:
+    """The SQLite file that holds the sweeps of an artifact directory when no other database is named."""
+    return artifact_dir / "sweeps.db"
 
 
 def find_runs(artifact_dir: Path) -> list[RunDirectory]:

@@ -18,11 +18,19 @@ def get_logger(name: str) -> logging.Logger:
 
 
 class _OneLine(logging.Handler):
-    """Each message is one line on stderr, however long, that begins with its level."""
+    """Each message is one line on stderr, however long, that begins with its level; a warning is shown once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warned: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message."""
         text = " ".join(record.getMessage().split())
+        if record.levelno == logging.WARNING:
+            if text in self._warned:  # the runs of a cross-validation would all say the same
+                return
+            self._warned.add(text)
         console.print(f"{record.levelname.lower()}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 

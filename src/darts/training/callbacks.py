@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from darts.core.artifacts import RunDirectory
 from darts.core.log import console
-from darts.training.config import TrainerConfig
+from darts.training.config import FitConfig
 from darts.training.figures import PredictedSample, draw_samples
 
 MONITOR = "val/JaccardIndex"
@@ -113,7 +113,7 @@ def choose_samples(metadata: pd.DataFrame, rows: np.ndarray, count: int = SAMPLE
     return [chosen[index] for index in np.unique(np.linspace(0, len(chosen) - 1, count).round().astype(int))]
 
 
-def run_callbacks(directory: RunDirectory, trainer: TrainerConfig, samples: SampleFigures) -> list[Callback]:
+def run_callbacks(directory: RunDirectory, trainer: FitConfig, samples: SampleFigures) -> list[Callback]:
     """The callbacks of a fit."""
     callbacks: list[Callback] = [
         ValidateLastEpoch(),

@@ -30,7 +30,7 @@ def _switch_or_names(value: Any) -> Any:
 Augment = Annotated[tuple[Augmentation, ...] | bool, BeforeValidator(_switch_or_names)]
 
 
-class DataConfig(Config, frozen=True):
+class DatasetConfig(Config, frozen=True):
     """Which patches are read, and how they are divided."""
 
     panel: ClassVar[str] = "Data"
@@ -50,20 +50,12 @@ class DataConfig(Config, frozen=True):
     kept together, equal shares of empty patches; `none`: val = train."""
     total_folds: int = Field(default=5, ge=2)
     """Number of folds; the share of val is 1 / total-folds."""
-    fold: NonNegativeInt = 0
-    """The fold whose val set is held out, from 0."""
     bands: Listed[str] = ()
     """Bands to train on, in this order; all bands of the dataset if not given."""
     in_memory: bool = False
     """Read all patches into memory before training."""
     subsample: OrNone[PositiveInt] = None
     """Use only this many patches of the dataset, drawn with seed 42 before it is split."""
-
-    @model_validator(mode="after")
-    def _fold_exists(self) -> Self:
-        if self.fold >= self.total_folds:
-            raise ValueError(f"--fold counts from 0 to total-folds - 1 = {self.total_folds - 1}, but is {self.fold}")
-        return self
 
     @model_validator(mode="after")
     def _split_is_said(self) -> Self:
@@ -73,6 +65,19 @@ class DataConfig(Config, frozen=True):
             )
         if self.data_split_method == "none" and self.data_split_by:
             raise ValueError("--data-split-by means something only with --data-split-method, but that is none")
+        return self
+
+
+class DataConfig(DatasetConfig, frozen=True):
+    """Which patches one run reads, and which of them it validates on."""
+
+    fold: NonNegativeInt = 0
+    """The fold whose val set is held out, from 0."""
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Self:
+        if self.fold >= self.total_folds:
+            raise ValueError(f"--fold counts from 0 to total-folds - 1 = {self.total_folds - 1}, but is {self.fold}")
         return self
 
 
@@ -102,8 +107,8 @@ class Hyperparameters(Config, frozen=True):
     """Patches per optimiser step."""
 
 
-class TrainerConfig(Config, frozen=True):
-    """How long, with which seed, and where."""
+class FitConfig(Config, frozen=True):
+    """How long, and where."""
 
     panel: ClassVar[str] = "Training"
 
@@ -113,12 +118,17 @@ class TrainerConfig(Config, frozen=True):
     """Validations without a better val/JaccardIndex after which training stops; 0 never stops early."""
     num_workers: NonNegativeInt = 0
     """Processes that read and augment patches; 0 reads in the main process. It never changes a result."""
+    device: Listed[str] = ("auto",)
+    """`auto`, `cpu`, or a CUDA index; a run uses one device so far."""
+
+
+class TrainerConfig(FitConfig, frozen=True):
+    """How long one run trains, with which seed, and where."""
+
     random_seed: NonNegativeInt = 42
     """Seeds the weights, the order of patches and the augmentation."""
     continue_from_checkpoint: OrNone[Path] = None
     """Checkpoint (`last.ckpt`) of a run to go on with, in a run of its own."""
-    device: Listed[str] = ("auto",)
-    """`auto`, `cpu`, or a CUDA index; a run uses one device so far."""
 
 
 class LoggingConfig(Config, frozen=True):
@@ -128,8 +138,6 @@ class LoggingConfig(Config, frozen=True):
 
     artifact_dir: Path = Path("artifacts")
     """Folder of all runs."""
-    run_name: OrNone[SafeName] = None
-    """Name of the run; random and readable if not given."""
     log_every_n_steps: PositiveInt = 10
     """Send the training loss to the tracker every so many steps."""
     check_val_every_n_epoch: PositiveInt = 3
@@ -140,6 +148,13 @@ class LoggingConfig(Config, frozen=True):
     """User or team of Weights & Biases."""
     wandb_project: OrNone[str] = None
     """Project of Weights & Biases; it is used only when this is given."""
+
+
+class RunLoggingConfig(LoggingConfig, frozen=True):
+    """Where the results of one run go."""
+
+    run_name: OrNone[SafeName] = None
+    """Name of the run; random and readable if not given."""
 
 
 class TestConfig(Config, frozen=True):

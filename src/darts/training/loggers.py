@@ -77,7 +77,17 @@ class WandbTracker(Logger):
     START_SECONDS = 5
     FINISH_SECONDS = 30
 
-    def __init__(self, directory: Path, run_name: str, run_id: str, *, project: str, entity: str | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        run_name: str,
+        run_id: str,
+        *,
+        project: str,
+        entity: str | None,
+        group: str | None = None,
+        job_type: str | None = None,
+    ) -> None:
         super().__init__()
         self._directory = directory
         self._run: Any = None
@@ -86,6 +96,8 @@ class WandbTracker(Logger):
             "name": run_name,
             "project": project,
             "entity": entity,
+            "group": group,
+            "job_type": job_type,
             "dir": str(directory),
         }
         self._guarded(self._start)

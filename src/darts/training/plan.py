@@ -12,7 +12,7 @@ from darts.core.config import Config, resolved_settings
 from darts.core.errors import CheckpointError, RunError
 from darts.core.names import random_id, random_name
 from darts.training.checkpoint import load_checkpoint, model_config
-from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, TrainerConfig
+from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, RunLoggingConfig, TrainerConfig
 from darts.training.datamodule import PatchDataModule
 from darts.training.devices import resolve_devices
 from darts.training.model import ModelSpec, require_model_takes
@@ -28,7 +28,10 @@ _MUST_AGREE = (
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """One fit of one set of hyperparameters on one fold with one seed."""
+    """One fit of one set of hyperparameters on one fold with one seed.
+
+    `cv_name` and `tune_name` name the cross-validation and the sweep that it is part of, if it is of any.
+    """
 
     data: DataConfig
     hyperparameters: Hyperparameters
@@ -36,11 +39,13 @@ class RunSpec:
     logging: LoggingConfig
     run_name: str
     run_id: str
+    cv_name: str | None = None
+    tune_name: str | None = None
 
     @property
     def directory(self) -> RunDirectory:
         """Where the run leaves its files."""
-        return run_directory(self.logging.artifact_dir, self.run_name, self.run_id)
+        return run_directory(self.logging.artifact_dir, self.run_name, self.run_id, self.cv_name, self.tune_name)
 
     @property
     def configs(self) -> tuple[Config, ...]:
@@ -49,7 +54,7 @@ class RunSpec:
 
 
 def plan_run(
-    data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: LoggingConfig
+    data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: RunLoggingConfig
 ) -> RunSpec:
     """Give a run its name and id."""
     return RunSpec(data, hyperparameters, trainer, logging, logging.run_name or random_name(), random_id())

@@ -18,7 +18,7 @@ from darts.core.errors import Interrupted, RunError
 from darts.core.files import make_directory, write_atomically, write_text
 from darts.training.callbacks import run_callbacks, sample_figures
 from darts.training.checkpoint import load_checkpoint, model_state
-from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, TrainerConfig
+from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
 from darts.training.figures import draw_statistics
 from darts.training.loggers import EpochTable, WandbTracker, copy_epochs
 from darts.training.metrics import Statistics, named_metrics
@@ -88,7 +88,7 @@ def run(spec: RunSpec) -> RunResult:
 
 
 def train(
-    data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: LoggingConfig
+    data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: RunLoggingConfig
 ) -> RunResult:
     """Plan a run and run it."""
     return run(plan_run(data, hyperparameters, trainer, logging))
@@ -178,6 +178,8 @@ def _loggers(spec: RunSpec) -> list[Logger]:
             spec.run_id,
             project=spec.logging.wandb_project,
             entity=spec.logging.wandb_entity,
+            group=spec.tune_name,
+            job_type=spec.cv_name,
         )
         tracker.log_hyperparams(resolved_settings(*spec.configs))
         loggers.append(tracker)

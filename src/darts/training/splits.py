@@ -18,7 +18,7 @@ from sklearn.model_selection import (
 
 from darts.core.errors import ConfigError, RunError
 from darts.core.seeds import SPLIT_SEED
-from darts.training.config import DataConfig, FoldMethod
+from darts.training.config import DataConfig, DatasetConfig, FoldMethod
 
 DEFAULT_TEST_SHARE = 0.2
 _GROUPED = ("region", "region-kfold", "region-stratified")
@@ -48,7 +48,7 @@ def subsampled(metadata: pd.DataFrame, count: int | None) -> pd.DataFrame:
     return metadata.sample(n=count, random_state=SPLIT_SEED).sort_index()
 
 
-def split_test(metadata: pd.DataFrame, data: DataConfig) -> Split:
+def split_test(metadata: pd.DataFrame, data: DatasetConfig) -> Split:
     """Choose the test rows.
 
     Parameters
@@ -103,7 +103,7 @@ def _named(column: "pd.Series[Any]", names: tuple[str, ...]) -> np.ndarray:
     return column.astype(str).isin(names).to_numpy()
 
 
-def make_folds(metadata: pd.DataFrame, data: DataConfig) -> list[Fold]:
+def make_folds(metadata: pd.DataFrame, data: DatasetConfig) -> list[Fold]:
     """Divide the trainval rows into the folds of `data.fold_method`, seeded with 42.
 
     Parameters
@@ -144,7 +144,7 @@ _SPLITTERS: dict[FoldMethod, Callable[[int], Any]] = {
 }
 
 
-def _require_enough(metadata: pd.DataFrame, data: DataConfig) -> None:
+def _require_enough(metadata: pd.DataFrame, data: DatasetConfig) -> None:
     unit = "regions" if data.fold_method in _GROUPED else "patches"
     count = metadata["region"].nunique() if unit == "regions" else len(metadata)
     needed = 2 if data.fold_method == "region" else data.total_folds

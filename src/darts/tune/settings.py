@@ -1,0 +1,78 @@
+"""The settings that a cross-validation or a sweep was started with, and what may differ when it is gone on with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from darts.core.config import Config, build_configs, resolved_settings, setting_to_flag, to_toml_value
+from darts.core.errors import ConfigError
+
+_PLACE = frozenset(
+    "train_data_dir artifact_dir num_workers device in_memory log_every_n_steps plot_every_n_val_epochs wandb_entity "
+    "wandb_project".split()
+)
+"""Where and how work is done, but not what comes out; may differ from start to start and from computer to computer."""
+
+
+def settings_record(groups: Mapping[str, Config]) -> dict[str, Any]:
+    """The settings as TOML and JSON can hold them, with whole paths; the device belongs to a runner, not to them."""
+    record = resolved_settings(*groups.values())
+    for name in ("train_data_dir", "artifact_dir"):
+        record[name] = str(next(getattr(group, name) for group in groups.values() if hasattr(group, name)).resolve())
+    return {name: value for name, value in record.items() if name != "device"}
+
+
+def join_settings(
+    recorded: Mapping[str, Any], groups: Mapping[str, Config], what: str, free: frozenset[str] = frozenset()
+) -> dict[str, Config]:
+    """The settings to go on with: what was recorded, and of what is given now, all that can't change a result.
+
+    Parameters
+    ----------
+    recorded
+        What `settings_record` gave at the first start.
+    groups
+        The settings of this start, of which some were given and the others are defaults.
+    what
+        What is gone on with, as in "the sweep first", for the error.
+    free
+        Further settings that may be given anew.
+
+    Raises
+    ------
+    ConfigError
+        When a setting is given that was another one at the first start, naming all of them.
+    """
+    models = {name: type(group) for name, group in groups.items()}
+    known = {name for model in models.values() for name in model.model_fields}
+    before = {name: value for name, value in recorded.items() if name in known}
+    given = {name: getattr(group, name) for group in groups.values() for name in group.model_fields_set}
+    may_differ = _PLACE | free
+    rebuilt = {name: value for group in build_configs(models, before).values() for name, value in group}
+    differing = [name for name, value in given.items() if name not in may_differ and rebuilt[name] != value]
+    if differing:
+        was = ", ".join(f"{setting_to_flag(name)} was {_shown(rebuilt[name])}" for name in differing)
+        now = ", ".join(_shown(given[name]) for name in differing)
+        raise ConfigError(
+            f"{what} keeps the settings it was started with, but {was}, and is now {now}; leave "
+            f"{'it' if len(differing) == 1 else 'them'} out, or choose another name."
+        )
+    return build_configs(models, before | {name: value for name, value in given.items() if name in may_differ})
+
+
+def _shown(value: Any) -> str:
+    return str(to_toml_value(value))
+
+
+def require_same_dataset(recorded: Mapping[str, Any], fingerprint: str, what: str) -> None:
+    """Refuse to go on with other patches.
+
+    Raises
+    ------
+    ConfigError
+        When the dataset isn't the one that `what` was started with.
+    """
+    if recorded.get("dataset_fingerprint") != fingerprint:
+        raise ConfigError(
+            f"{what} was started with a dataset whose fingerprint is {recorded.get('dataset_fingerprint')}, but that of "
+            f"--train-data-dir is {fingerprint}; name that dataset, or choose another name."
+        )
