@@ -36,9 +36,9 @@ def darts(
 
 
 def _register() -> None:
-    from darts.cli import preprocess, sample, training
+    from darts.cli import preprocess, sample, training, tuning
 
-    for module in (sample, preprocess, training):
+    for module in (sample, preprocess, training, tuning):
         module.register(app)
 
 

@@ -15,15 +15,34 @@ def say(text: str) -> None:
     Console(soft_wrap=True).print(text, markup=False, highlight=False)
 
 
-def flags(config: Config) -> list[str]:
-    """The flags that give these settings, without those that are defaults."""
+def flags(config: Config, only: str | None = None) -> list[str]:
+    """The flags that give these settings, or only one of them, without those that are defaults."""
     return [
         word
         for name, value in config
-        if value != type(config).model_fields[name].default
+        if only in (None, name) and value != type(config).model_fields[name].default
         for item in (value if isinstance(value, tuple) else (value,))
         for word in ([setting_to_flag(name)] if item is True else [setting_to_flag(name), str(item)])
     ]
+
+
+def command_line(command: str, data: Config, fit: Config, logging: Config, **settings: Any) -> str:
+    """What to type to go on with a command that keeps its settings under a name.
+
+    Parameters
+    ----------
+    data, fit, logging
+        Only where the work is done is taken from them; all other settings are kept.
+    settings
+        The name, and what else is to be given again.
+    """
+    where = {"train_data_dir": data, "artifact_dir": logging, "device": fit}
+    words = [word for name, config in where.items() for word in flags(config, only=name)]
+    for name, value in settings.items():
+        words += (
+            [] if value is False else [setting_to_flag(name)] if value is True else [setting_to_flag(name), str(value)]
+        )
+    return shlex.join(["darts", command, *words])
 
 
 def say_next(*words: object) -> None:

@@ -7,6 +7,7 @@ DartsError            the command fails, exit code 1
 ├── ModelError        a model can't be built, or can't take the data
 ├── CheckpointError   a checkpoint is missing, damaged, or not to be trusted
 ├── RunError          a training or test run can't start or go on
+├── SweepError        a sweep or its database can't be used
 └── Interrupted       somebody asked to stop, exit code 130, 143 or 129
 
 A message states the rule, what came, and the way out, in one line.
@@ -50,6 +51,10 @@ class CheckpointError(DartsError):
 
 class RunError(DartsError):
     """A training or test run can't start or go on."""
+
+
+class SweepError(DartsError):
+    """A sweep, or the database that it is kept in, can't be used."""
 
 
 class Interrupted(DartsError):  # noqa: N818 -- it is no error
