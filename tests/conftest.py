@@ -20,3 +20,21 @@ def leave_logging_as_it_was():
         handler.close()
     logger.handlers[:], logger.propagate = handlers, propagate
     logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A PostgreSQL server; databases are to be made anew, and it is to be left running."""
+    from databases import Postgres
+
+    server = Postgres(tmp_path_factory.mktemp("postgres") / "data")
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def database(request, tmp_path):
+    """The URL of an empty database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/sweeps.db"
+    return request.getfixturevalue("postgres").new_database()

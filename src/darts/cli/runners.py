@@ -69,7 +69,7 @@ def start_runners(url: "sa.URL", commands: Sequence[Sequence[str]]) -> None:
 
 
 def _start(words: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 -- our own command
         [sys.executable, "-m", "darts", *words],
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -195,7 +195,7 @@ def optuna_sweep_smp(
         _say_plan(plan_requested(settings, sweep))
         return
     opened = open_requested(settings, sweep)
-    _say_sweep(opened, _runner_command(opened, settings, sweep, ["1"]))
+    _say_sweep(opened, _runner_command(opened, settings, sweep, ["cpu" if fit.device == ("cpu",) else "1"]))
     if sweep.runners_on:
         opened.locks.close()
         start_runners(opened.url, [_runner_words(opened, settings, sweep, [device]) for device in sweep.runners_on])

@@ -219,7 +219,6 @@ def _create(plan: SweepPlan, request: SweepRequest, locks: Locks) -> tuple[Study
             return study, False
         if request.total_trials is not None:
             study.set_user_attr(TOTAL_TRIALS, request.total_trials)
-        study.set_metric_names([" and ".join(map(str, metrics))])
         study.set_user_attr(RECORD, plan.record())
         return study, True
 
