@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 
 from darts.core.files import write_text
 from darts.tune.report_markup import Html, paragraph, shown
@@ -49,7 +49,7 @@ def _what_is_scored(view: SweepView) -> str:
         strategy = view.record.get("multi_score_strategy", "harmonic")
         what = f"the {'least' if strategy == 'min' else f'{strategy} mean'} of {what}"
     runs = view.record.get("runs_per_trial")
-    better = "higher" if view.study.direction == StudyDirection.MAXIMIZE else "lower"
+    better = "lower" if view.scores.lower_is_better else "higher"
     return f"The score is {what}{f', averaged over {runs} runs' if runs else ''}; {better} is better."
 
 

@@ -9,9 +9,8 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby, pairwise
 from statistics import median
 from typing import Any
 
@@ -22,8 +21,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Curve
+from matplotlib.ticker import MaxNLocator
 
-from darts.tune.report_scales import Scale
+from darts.tune.report_scales import Scale, short_text
+from darts.tune.report_view import Point, Scores
 
 # Each stands for a colour of the page, which is another one in the dark.
 _INK, _MUTED, _GRID, _CARD, _POINT, _BEST = (f"#0000f{digit}" for digit in range(1, 7))
@@ -35,7 +36,7 @@ _PAGE_COLORS = {
     _POINT: "var(--point)",
     _BEST: "var(--best)",
 }
-_STYLE = {
+_STYLE: Any = {  # the type of its keys is a list of some hundred names
     "font.size": 11,
     "text.color": _INK,
     "text.parse_math": False,
@@ -55,34 +56,20 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "legend.frameon": False,
+    "legend.fontsize": 10,
+    "legend.labelcolor": _MUTED,
+    "legend.handlelength": 1.2,
+    "legend.handletextpad": 0.4,
+    "legend.columnspacing": 1.4,
     "figure.facecolor": "none",
     "svg.fonttype": "none",
 }
-_TITLE = "title:"
+_TITLE, _HALO = "title:", "halo"
+_ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0.2}
+_OTHERS = {"pruned": "|", "failed": "x"}
+# By the side of the axis on which a score lies beyond it.
+_MARKERS = {False: {0: "o", -1: "v", 1: "^"}, True: {0: "o", -1: "<", 1: ">"}}
 _GOLDEN = (math.sqrt(5) - 1) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A trial, as the figures show it; `score` is finite for complete trials.
-
-    Attributes
-    ----------
-    state
-        As in `darts.tune.table.STATE_WORDS`.
-    """
-
-    number: int
-    state: str
-    score: float
-    is_unstable: bool
-    params: Mapping[str, Any]
-
-    @property
-    def title(self) -> str:
-        """What is shown at the mark of the trial."""
-        score = f": {self.score:.4f}" if math.isfinite(self.score) else ""
-        return f"trial {self.number}{score}{', unstable' if self.is_unstable else ''}"
 
 
 def _new_figure(width: int, height: int) -> Figure:
@@ -96,64 +83,69 @@ def _svg(figure: Figure, label: str) -> str:
     buffer = io.StringIO()
     # No date and no version in the file: the same sweep draws the same bytes.
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": label}), warnings.catch_warnings():
+    with mpl.rc_context({"svg.hashsalt": label}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the page has other fonts
         figure.savefig(buffer, format="svg", metadata=nothing)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    view = re.search(r'viewBox="[^"]*"', text)
+    return _for_page(buffer.getvalue(), label)
+
+
+def _for_page(text: str, label: str) -> str:
+    """The SVG of matplotlib without its head, ids and styles, which would meet those of the page and other figures."""
+    svg = text[text.index("<svg") :]
+    view = re.search(r'viewBox="0 0 (\S+) [^"]*"', svg)
     assert view is not None
-    inner = re.sub(r"<style.*?</style>", "", text[text.index(">") + 1 :], flags=re.DOTALL)
+    inner = re.sub(r"<style.*?</style>", "", svg[svg.index(">") + 1 :], flags=re.DOTALL)
     inner = re.sub(rf'<g id="{_TITLE}([^"]*)">', r'<g class="mark"><title>\1</title>', inner)
+    inner = inner.replace(f'<g id="{_HALO}">', f'<g class="{_HALO}">')
     inner = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", inner).replace("xlink:href", "href")
     for color, name in _PAGE_COLORS.items():
         inner = inner.replace(color, name)
-    inner = inner.replace('<g id="halo">', '<g class="halo">')
-    return f'<svg class="plot" role="img" aria-label="{html.escape(label)}" {view[0]}>{inner}'
+    about = f'role="img" aria-label="{html.escape(label)}" style="--width: {float(view[1]):.0f}px"'
+    return f'<svg class="plot" {about} {view[0]}>{inner}'
 
 
 @mpl.rc_context(_STYLE)
-def draw_history(points: Sequence[Point], best: Point | None, *, lower_is_better: bool) -> str:
-    """The score of each trial, the best so far, and which trials came to no score."""
-    figure = _new_figure(640, 300)
+def draw_history(scores: Scores, others: Sequence[Point]) -> str:
+    """The score of each trial, the best so far, and, at the bottom, trials that failed or were pruned."""
+    figure = _new_figure(640, 340)
     axis = figure.subplots()
-    complete = [point for point in points if point.state == "complete" and math.isfinite(point.score)]
-    _best_so_far(axis, complete, max((point.number for point in points), default=0), lower_is_better)
-    for point in complete:
-        _mark(axis, point.number, point.score, point, best)
-    others = [point for point in points if point.state in ("pruned", "failed")]
+    numbers = [point.number for point in (*scores.points, *others)]
+    _draw_best_so_far(axis, scores, max(numbers, default=0))
+    for point in scores.points:
+        _mark(axis, point.number, point, scores)
     for point in others:
-        title = f"trial {point.number}: {point.state}"
-        marker = "x" if point.state == "failed" else "|"
-        style = {"marker": marker, "color": _MUTED, "markersize": 5, "transform": axis.get_xaxis_transform()}
-        axis.plot([point.number], [0.02], gid=_TITLE + title, clip_on=False, **style)
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set(xlabel="trial", ylabel="score")
-    _margin(axis, [point.score for point in complete])
-    _legend(axis, complete, {point.state for point in others})
+        axis.plot(
+            [point.number], [0.02], _OTHERS[point.state], gid=_TITLE + point.title, color=_MUTED, markersize=6,
+            transform=axis.get_xaxis_transform(), clip_on=False,
+        )  # fmt: skip
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    low, high, room = scores.range.low, scores.range.high, scores.range.room
+    axis.set(xlabel="trial", ylabel="score", ylim=(low - 0.2 * room, high + 0.1 * room))
+    _legend(axis, scores, {point.state for point in others})
     return _svg(figure, "Scores of all trials")
 
 
-def _best_so_far(axis: Axes, complete: Sequence[Point], last: int, lower_is_better: bool) -> None:
-    if not complete:
-        return
-    scores = np.array([point.score for point in complete])
-    best = np.minimum.accumulate(scores) if lower_is_better else np.maximum.accumulate(scores)
-    numbers = [point.number for point in complete]
-    axis.step([*numbers, last], [*best, best[-1]], where="post", color=_BEST, linewidth=1.3, alpha=0.75, zorder=1.5)
+def _draw_best_so_far(axis: Axes, scores: Scores, last: int) -> None:
+    if scores.points:
+        best = np.minimum if scores.lower_is_better else np.maximum
+        heights = best.accumulate([scores.range.pinned(point.score) for point in scores.points])
+        numbers = [point.number for point in scores.points]
+        axis.step([*numbers, last], [*heights, heights[-1]], where="post", color=_BEST, linewidth=1.3, alpha=0.75)
 
 
-def _mark(axis: Axes, x: float, y: float, point: Point, best: Point | None) -> None:
-    """A dot: filled, hollow if the score is unstable, large if it is the best."""
-    is_best = best is not None and point.number == best.number
+def _mark(axis: Axes, place: float, point: Point, scores: Scores, *, sideways: bool = False) -> None:
+    """A dot: hollow if the score is unstable, large if it is the best, a triangle if it lies beyond the axis."""
+    is_best = point.number == scores.best
     color = _BEST if is_best else _POINT
+    height = scores.range.pinned(point.score)
+    side = scores.range.side(point.score)
     axis.plot(
-        [x],
-        [y],
-        "o",
+        [height if sideways else place],
+        [place if sideways else height],
+        _MARKERS[sideways][side],
         gid=_TITLE + point.title,
-        markersize=9 if is_best else 6,
         color=color,
+        markersize=9 if is_best else 6,
         markeredgecolor=color if point.is_unstable else _CARD,
         markerfacecolor=_CARD if point.is_unstable else color,
         markeredgewidth=1.3 if point.is_unstable else 0.7,
@@ -162,75 +154,72 @@ def _mark(axis: Axes, x: float, y: float, point: Point, best: Point | None) -> N
     )
 
 
-def _margin(axis: Axes, scores: Sequence[float]) -> None:
-    """Room below for the trials without a score, and something to see if all scores are equal."""
-    low, high = (min(scores), max(scores)) if scores else (0.0, 1.0)
-    room = (high - low) or abs(high) * 0.1 or 0.1
-    axis.set_ylim(low - 0.14 * room, high + 0.08 * room)
-
-
-def _legend(axis: Axes, complete: Sequence[Point], others: set[str]) -> None:
-    dot = {"marker": "o", "linestyle": "none", "markersize": 6, "markeredgewidth": 1.2}
+def _legend(axis: Axes, scores: Scores, states: Collection[str]) -> None:
     axis.plot([], [], color=_BEST, linewidth=1.3, alpha=0.75, label="best so far")
-    axis.plot([], [], color=_POINT, label="complete", **dot)
-    if any(point.is_unstable for point in complete):
-        axis.plot([], [], color=_POINT, markerfacecolor=_CARD, label="unstable", **dot)
-    for state, marker in (("pruned", "|"), ("failed", "x")):
-        if state in others:
-            axis.plot([], [], marker, color=_MUTED, markersize=5, label=state)
-    place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0.2}
-    axis.legend(
-        ncols=5, fontsize=10, handlelength=1.2, handletextpad=0.4, columnspacing=1.4, labelcolor=_MUTED, **place
-    )
+    look: dict[str, Any] = {"color": _POINT, "linestyle": "none", "markersize": 6, "markeredgewidth": 1.2}
+    axis.plot([], [], marker="o", label="complete", **look)
+    if any(point.is_unstable for point in scores.points):
+        axis.plot([], [], marker="o", markerfacecolor=_CARD, label="unstable", **look)
+    sides = {scores.range.side(point.score) for point in scores.points} - {0}
+    for side in sides:
+        axis.plot([], [], marker=_MARKERS[False][side], label="beyond the axis", **look)
+    for state in [state for state in _OTHERS if state in states]:
+        axis.plot([], [], _OTHERS[state], color=_MUTED, markersize=6, label=state)
+    axis.legend(ncols=6, **_ABOVE)
 
 
 @mpl.rc_context(_STYLE)
 def draw_importances(importances: Mapping[str, Mapping[str, float]]) -> str:
-    """Bars for each parameter, the most important one on top, in one colour for each of one or two groups of trials."""
+    """A bar for each parameter and group of trials; on top what is most important in the last group."""
     *_, last = importances.values()
     names = sorted(last, key=lambda name: last[name])
-    figure = _new_figure(440, max(150, 60 + 40 * len(names)))
+    figure = _new_figure(440, 50 + 44 * max(2, len(names)))
     axis = figure.subplots()
-    height = 0.62 / len(importances)
-    for group, (label, shares) in enumerate(importances.items()):
-        strength = 1.0 if group == len(importances) - 1 else 0.35
-        for position, name in enumerate(names):
-            y = position + height * (len(importances) / 2 - group - 0.5)
-            axis.barh(y, shares[name], height * 0.9, color=_POINT, alpha=strength, label="_" if position else label)
-            axis.text(shares[name] + 0.01, y, f"{shares[name]:.0%}", va="center", fontsize=9, color=_MUTED)
+    height = 0.64 / len(importances)
+    for group, (label, shares) in enumerate(importances.items(), start=1):
+        offset = height * (len(importances) / 2 - group + 0.5)
+        places = np.arange(len(names)) + offset
+        strength = 1.0 if group == len(importances) else 0.35
+        axis.barh(places, [shares[name] for name in names], height * 0.9, color=_POINT, alpha=strength, label=label)
+        for place, name in zip(places, names, strict=True):
+            axis.text(shares[name] + 0.01, place, f"{shares[name]:.0%}", va="center", fontsize=9, color=_MUTED)
     axis.set_yticks(range(len(names)), names, color=_INK)
-    axis.set(xlim=(0, max(max(shares.values()) for shares in importances.values()) * 1.14), xticks=[])
+    axis.set(xlim=(0, 1.14 * max(max(shares.values()) for shares in importances.values())), xticks=[])
     axis.spines["bottom"].set_visible(False)
     axis.grid(visible=False)
     if len(importances) > 1:
-        axis.legend(loc="lower right", fontsize=10, labelcolor=_MUTED, handlelength=1)
+        axis.legend(ncols=2, **_ABOVE)
     return _svg(figure, "Importance of the parameters")
 
 
 @mpl.rc_context(_STYLE)
-def draw_slice(name: str, scale: Scale, points: Sequence[Point], best: Point | None) -> str:
-    """The score over one parameter; categories are rows, with their median as a line."""
+def draw_slice(name: str, scale: Scale, scores: Scores) -> str:
+    """The score over one parameter; of categories, each is a row, with its median as a line."""
     figure = _new_figure(340, max(220, 60 + 26 * len(scale.ticks)) if scale.is_categorical else 220)
     axis = figure.subplots()
-    shown = [(point, scale.place(point.params.get(name))) for point in points]
-    shown = [(point, place) for point, place in shown if math.isfinite(place)]
-    places, labels = zip(*scale.ticks, strict=True)
+    places = [(scale.place(point.params.get(name)), point) for point in scores.points]
+    shown = [(place, point) for place, point in places if math.isfinite(place)]
+    ticks, labels = zip(*scale.ticks, strict=True)
+    limits = scores.range.low - 0.1 * scores.range.room, scores.range.high + 0.1 * scores.range.room
     if scale.is_categorical:
-        width = 1 / len(scale.ticks)
-        for point, place in shown:
-            _mark(axis, point.score, place + 0.5 * width * _jitter(point.number), point, best)
-        for place, group in groupby(sorted(shown, key=lambda one: one[1]), key=lambda one: one[1]):
-            middle = median(point.score for point, _ in group)
-            axis.plot([middle] * 2, [place - 0.36 * width, place + 0.36 * width], color=_INK, linewidth=1.4, alpha=0.7)
-        axis.set_yticks(places, labels, color=_INK)
-        axis.set(ylim=(0, 1), xlabel="score")
-        axis.xaxis.get_major_locator().set_params(nbins=5)
+        _draw_rows(axis, shown, 1 / len(ticks), scores)
+        axis.set_yticks(ticks, labels, color=_INK)
+        axis.set(ylim=(0, 1), xlim=limits, xlabel="score")
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=5))
     else:
-        for point, place in shown:
-            _mark(axis, place, point.score, point, best)
-        axis.set_xticks(places, labels)
-        axis.set(xlim=(-0.03, 1.03), ylabel="score")
+        for place, point in shown:
+            _mark(axis, place, point, scores)
+        axis.set_xticks(ticks, labels)
+        axis.set(xlim=(-0.03, 1.03), ylim=limits, ylabel="score")
     return _svg(figure, f"Score over {name}")
+
+
+def _draw_rows(axis: Axes, shown: Sequence[tuple[float, Point]], height: float, scores: Scores) -> None:
+    for place, point in shown:
+        _mark(axis, place + 0.55 * height * _jitter(point.number), point, scores, sideways=True)
+    for place, group in groupby(sorted(shown, key=lambda one: one[0]), key=lambda one: one[0]):
+        middle = scores.range.pinned(median(point.score for _, point in group))
+        axis.plot([middle] * 2, [place - 0.38 * height, place + 0.38 * height], color=_INK, linewidth=1.4, alpha=0.7)
 
 
 def _jitter(number: int) -> float:
@@ -239,46 +228,47 @@ def _jitter(number: int) -> float:
 
 
 @mpl.rc_context(_STYLE)
-def draw_parallel_coordinates(
-    scales: Mapping[str, Scale], points: Sequence[Point], best: Point | None, score: Scale
-) -> str:
-    """A line for each trial through its values, the last of which is its score; the better, the stronger."""
-    figure = _new_figure(max(480, 170 * (len(scales) + 1)), 380)
+def draw_parallel_coordinates(scales: Mapping[str, Scale], score: Scale, scores: Scores) -> str:
+    """A line for each trial through its values, at last its score; the better it is, the stronger is the line."""
+    most_ticks = max(len(scale.ticks) for scale in scales.values())
+    figure = _new_figure(max(480, 160 * (len(scales) + 1)), max(380, 50 + 18 * most_ticks))
     axis = figure.subplots()
-    ranks = sorted(points, key=lambda point: score.place(point.score))
-    for rank, point in enumerate(ranks):
-        places = [scale.place(point.params.get(name)) + _spread(scale, point.number) for name, scale in scales.items()]
+    ranked = sorted(scores.points, key=lambda point: (point.score, -point.number), reverse=scores.lower_is_better)
+    for rank, point in enumerate(ranked):
+        places = [scale.place(point.params.get(name)) + _apart(scale, point.number) for name, scale in scales.items()]
         places.append(score.place(point.score))
-        if not all(map(math.isfinite, places)):
-            continue
-        is_best = best is not None and point.number == best.number
-        look: dict[str, Any] = {"edgecolor": _POINT, "alpha": 0.08 + 0.62 * (rank / len(ranks)) ** 2, "linewidth": 1.3}
-        if is_best:
-            look = {"edgecolor": _BEST, "linewidth": 2.4}
-        axis.add_patch(PathPatch(_curve(places), facecolor="none", gid=_TITLE + point.title, clip_on=False, **look))
+        if all(map(math.isfinite, places)):
+            look: dict[str, Any] = {
+                "edgecolor": _POINT,
+                "alpha": 0.1 + 0.65 * (rank / len(ranked)) ** 2,
+                "linewidth": 1.3,
+            }
+            if point.number == scores.best:
+                look = {"edgecolor": _BEST, "linewidth": 2.4}
+            axis.add_patch(PathPatch(_curve(places), fill=False, gid=_TITLE + point.title, clip_on=False, **look))
     for x, (name, scale) in enumerate([*scales.items(), ("score", score)]):
-        _upright(axis, x, name, scale)
-    axis.set(xlim=(-0.05, len(scales) + 0.35), ylim=(-0.04, 1.09))
+        _draw_upright(axis, x, name, scale)
+    axis.set(xlim=(-0.05, len(scales) + 0.3), ylim=(-0.04, 1.1))
     axis.set_axis_off()
     return _svg(figure, "Parallel coordinates of all complete trials")
 
 
-def _spread(scale: Scale, number: int) -> float:
-    """Lines of the same category lie side by side."""
+def _apart(scale: Scale, number: int) -> float:
+    """Lines through the same category lie side by side."""
     return 0.45 / len(scale.ticks) * _jitter(number) if scale.is_categorical else 0.0
 
 
 def _curve(places: Sequence[float]) -> Curve:
     """A line that is level where it meets an axis, so that it can be followed."""
     vertices = [(0.0, places[0])]
-    for x, (before, after) in enumerate(zip(places, places[1:], strict=False)):
+    for x, (before, after) in enumerate(pairwise(places)):
         vertices += [(x + 0.45, before), (x + 0.55, after), (x + 1.0, after)]
     return Curve(vertices, [Curve.MOVETO] + [Curve.CURVE4] * (len(vertices) - 1))
 
 
-def _upright(axis: Axes, x: float, name: str, scale: Scale) -> None:
+def _draw_upright(axis: Axes, x: float, name: str, scale: Scale) -> None:
     axis.plot([x, x], [0, 1], color=_MUTED, linewidth=1, zorder=3)
-    axis.text(x, 1.05, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
+    axis.text(x, 1.055, short_text(name), ha="center", va="bottom", fontweight="bold")
     for place, label in scale.ticks:
         axis.plot([x - 0.012, x + 0.012], [place, place], color=_MUTED, linewidth=1, zorder=3)
-        axis.text(x + 0.03, place, label, va="center", fontsize=9, color=_INK, gid="halo", zorder=5)
+        axis.text(x + 0.03, place, label, va="center", fontsize=10, gid=_HALO, zorder=5)

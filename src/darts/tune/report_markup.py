@@ -3,7 +3,13 @@
 import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
 from typing import Any
+
+from darts.tune.report_scales import number_text
+
+NOTHING = "\N{EN DASH}"
+"""What is shown of a value that isn't there, or isn't finite."""
 
 
 class Html(str):
@@ -12,40 +18,39 @@ class Html(str):
     __slots__ = ()
 
 
-def shown(value: Any) -> str:
-    """A value as HTML: numbers with four digits, lists with commas, what isn't there as a dash."""
+def shown(value: Any) -> Html:
+    """A value as HTML: numbers with four digits, lists with commas."""
     if isinstance(value, Html):
         return value
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
+    if isinstance(value, Mapping):
+        value = [Html(f"{shown(str(name))} = {shown(one)}") for name, one in value.items()]
+    if isinstance(value, list | tuple):
+        return Html(", ".join(map(shown, value)) or NOTHING)
+    return Html(html.escape(_text(value)))
+
+
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value)) or "–"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{html.escape(str(name))} = {shown(one)}" for name, one in value.items()) or "–"
-    return html.escape(str(value))
+        return number_text(value, 4) if math.isfinite(value) else NOTHING
+    return NOTHING if value is None else str(value)
 
 
-def score_text(score: float) -> str:
+def score_text(score: float | None) -> str:
     """A score or a metric, four digits after the point."""
-    return f"{score:.4f}" if math.isfinite(score) else "–"
+    return NOTHING if score is None or not math.isfinite(score) else f"{score:.4f}"
 
 
 def duration_text(seconds: float) -> str:
     """Seconds in words: `2 d 3 h`, `1 h 12 min`, `4 min 10 s`, `32 s`."""
     if not math.isfinite(seconds):
-        return "–"
-    whole = round(seconds)
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    parts = []
-    for name, size in units:
-        count, whole = divmod(whole, size)
-        parts.append((count, name))
-    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    return " ".join(f"{count} {name}" for count, name in parts[first : first + 2] if count) or "0 s"
+        return NOTHING
+    left = round(seconds)
+    for (name, size), (smaller, smaller_size) in pairwise((("d", 86400), ("h", 3600), ("min", 60), ("s", 1))):
+        if left >= size:
+            return f"{left // size} {name} {left % size // smaller_size} {smaller}"
+    return f"{left} s"
 
 
 def element(tag: str, content: str, css: str = "") -> Html:
@@ -64,9 +69,9 @@ def section(title: str, *blocks: str) -> Html:
 
 
 def row(cells: Iterable[Any], styles: Sequence[str] = (), tag: str = "td") -> Html:
-    """A row of a table; a style is a CSS class of a column."""
-    padded = [*styles, *[""] * 50]
-    return element("tr", "".join(element(tag, shown(cell), css) for cell, css in zip(cells, padded, strict=False)))
+    """A row of a table; a style is the CSS class of a column."""
+    pairs = zip_longest(map(shown, cells), styles, fillvalue="")
+    return element("tr", "".join(element(tag, cell, css) for cell, css in pairs))
 
 
 def table(header: Sequence[str], rows: Iterable[Iterable[Any]], styles: Sequence[str] = ()) -> Html:

@@ -1,16 +1,22 @@
 """The parts of the report of a sweep, in their order."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
 
-from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from darts.tune.report_figures import Point, draw_history, draw_importances, draw_parallel_coordinates, draw_slice
+from darts.tune.report_figures import (
+    draw_history,
+    draw_importances,
+    draw_parallel_coordinates,
+    draw_slice,
+)
 from darts.tune.report_importance import FEW_TRIALS, parameter_importances
 from darts.tune.report_markup import (
+    NOTHING,
     Html,
     badge,
     duration_text,
@@ -23,92 +29,27 @@ from darts.tune.report_markup import (
     table,
     unfoldable,
 )
-from darts.tune.report_scales import linear_scale, scale_of
-from darts.tune.score import ScoringMetric, parse_scoring_metrics, score_of_run
-from darts.tune.space import Choice, Dimension, Range, describe
-from darts.tune.status import SweepStatus, score_deviation, sweep_status
-from darts.tune.table import STATE_WORDS, duration_of, is_unstable, ranked_trials, score_of, space_of, sweep_record
+from darts.tune.report_scales import Scale, number, scale_of, score_scale
+from darts.tune.report_view import SweepView, point_of
+from darts.tune.score import score_of_run
+from darts.tune.space import describe
+from darts.tune.status import score_deviation
+from darts.tune.table import STATE_WORDS, duration_of, is_unstable, score_of, space_of
 
 BEST_SHOWN = 10
-
-
-@dataclass(frozen=True, slots=True)
-class SweepView:
-    """A sweep, and what several parts of its report need to know.
-
-    Attributes
-    ----------
-    trials
-        All trials, by number.
-    ranked
-        The complete trials with a finite score, best first.
-    points
-        The trials, as figures show them.
-    varied
-        The dimensions of the search space that have more than one value.
-    metrics
-        What is scored.
-    """
-
-    study: Study
-    record: Mapping[str, Any]
-    status: SweepStatus
-    trials: list[FrozenTrial]
-    ranked: list[FrozenTrial]
-    points: list[Point]
-    varied: Mapping[str, Dimension]
-    metrics: tuple[ScoringMetric, ...]
-
-    @classmethod
-    def of(cls, study: Study) -> Self:
-        """The view of a study, as it is now."""
-        trials = sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
-        record = sweep_record(study)
-        return cls(
-            study=study,
-            record=record,
-            status=sweep_status(study, bool),  # who works on it isn't shown
-            trials=trials,
-            ranked=ranked_trials(trials, study.direction),
-            points=[_point(trial) for trial in trials],
-            varied={name: one for name, one in space_of(study).dimensions.items() if _is_varied(one)},
-            metrics=parse_scoring_metrics(record.get("scoring_metric", ())),
-        )
-
-    @property
-    def lower_is_better(self) -> bool:
-        """Whether the best score is the least."""
-        return self.study.direction == StudyDirection.MINIMIZE
-
-    @property
-    def scored(self) -> list[Point]:
-        """The complete trials with a finite score, by number."""
-        numbers = {trial.number for trial in self.ranked}
-        return [point for point in self.points if point.number in numbers]
-
-    @property
-    def best(self) -> Point | None:
-        """The best trial."""
-        return _point(self.ranked[0]) if self.ranked else None
-
-
-def _point(trial: FrozenTrial) -> Point:
-    return Point(trial.number, STATE_WORDS[trial.state], score_of(trial), is_unstable(trial), trial.params)
-
-
-def _is_varied(dimension: Dimension) -> bool:
-    return isinstance(dimension, Range) or (isinstance(dimension, Choice) and len(dimension.values) > 1)
+_WITHOUT_SCORE = (TrialState.FAIL, TrialState.PRUNED)
 
 
 def _tiles(view: SweepView) -> str:
     status = view.status
     total = f" of {status.total}" if status.total else ""
-    best = score_text(status.best.score) if status.best else "–"
+    best = score_text(status.best.score) if status.best else NOTHING
     tiles = [("best", best, "best score")]
     if status.spread:
         tiles.append(("", score_text(status.spread.median), "median score"))
     tiles.append(("", f"{status.counts['complete']}{total}", "trials complete"))
-    tiles += [("", str(status.counts[state]), state) for state in ("pruned", "failed", "running", "waiting")]
+    tiles += [("", str(status.counts[state]), state) for state in ("pruned", "failed")]
+    tiles += [("", str(status.counts[state]), state) for state in ("running", "waiting") if status.counts[state]]
     if status.seconds_per_trial is not None:
         tiles.append(("", duration_text(status.seconds_per_trial), "a trial, on average"))
     shown_tiles = [
@@ -121,25 +62,29 @@ def _best(view: SweepView) -> str:
     best = view.status.best
     if best is None:
         return section("Best trial", paragraph("No trial is complete yet."))
-    spread = f" ± {score_text(best.deviation)} from run to run" if best.deviation is not None else ""
-    about = shown(
-        f"Trial {best.number}, {best.cv_name or 'without a cross-validation'}, scored {score_text(best.score)}{spread}."
-    )
+    spread = "" if best.deviation is None else f" ± {score_text(best.deviation)} from run to run"
+    cv_name = f" ({best.cv_name})" if best.cv_name else ""
+    about = [shown(f"Trial {best.number}{cv_name} scored {score_text(best.score)}{spread}.")]
     if best.is_unstable:
-        about += f" {badge('unstable')} A scoring metric of one of its runs is zero or not finite; don't rely on it."
-    names = sorted(best.params, key=lambda name: (name not in view.varied, name))
-    rows = "".join(
-        element("tr", element("td", shown(name), "name") + element("td", shown(best.params[name])), css)
-        for name in names
-        for css in ["" if name in view.varied else "constant"]
-    )
-    parameters = element("h3", "Parameters") + element("div", element("table", rows), "scroll")
+        about += [badge("unstable"), "A scoring metric of one of its runs is zero or not finite, so don't rely on it."]
+    parameters = element("h3", "Parameters") + _parameters_table(view, best.params)
     runs = element("h3", "Runs") + _runs_table(view, view.ranked[0])
-    return section(
-        "Best trial",
-        paragraph(Html(about)),
-        element("div", element("div", parameters) + element("div", runs), "halves"),
+    columns = element("div", element("div", parameters) + element("div", runs), "halves")
+    return section("Best trial", paragraph(Html(" ".join(map(shown, about)))), columns)
+
+
+def _parameters_table(view: SweepView, params: Mapping[str, Any]) -> Html:
+    """What is varied comes first."""
+    names = sorted(params, key=lambda name: (name not in view.varied, name))
+    rows = (
+        element(
+            "tr",
+            element("td", shown(name), "name") + element("td", shown(params[name])),
+            "" if name in view.varied else "constant",
+        )
+        for name in names
     )
+    return element("div", element("table", "".join(rows)), "scroll")
 
 
 def _runs_table(view: SweepView, trial: FrozenTrial) -> Html:
@@ -149,34 +94,41 @@ def _runs_table(view: SweepView, trial: FrozenTrial) -> Html:
     several = len(view.metrics) > 1
     names = [metric.name for metric in view.metrics]
     header = ["fold", "seed", *names, *(["score"] if several else []), "duration", "checkpoint"]
-    numbers = ["n"] * (len(header) - 1)
-    return table(header, (_run_row(view, run, several) for run in runs), [*numbers, "path"])
+    folder = _common_folder(run.get("checkpoint", "") for run in runs)
+    rows = table(header, (_run_row(view, run, folder) for run in runs), [*["n"] * (len(header) - 1), "path"])
+    if not folder:
+        return rows
+    return Html(rows + paragraph(Html(f"Checkpoints are below {element('code', shown(folder))}.")))
 
 
-def _run_row(view: SweepView, run: Mapping[str, Any], several: bool) -> Iterator[Any]:
-    metrics = {name: _number(value) for name, value in run.get("metrics", {}).items()}
+def _run_row(view: SweepView, run: Mapping[str, Any], folder: str) -> Iterator[Any]:
+    metrics = {name: number(value) for name, value in run.get("metrics", {}).items()}
+    values = [metrics.get(metric.name, math.nan) for metric in view.metrics]
     yield run.get("fold")
     yield run.get("seed")
-    values = [metrics.get(metric.name, math.nan) for metric in view.metrics]
     yield from map(score_text, values)
-    if several:
+    if len(values) > 1:
         strategy = view.record.get("multi_score_strategy", "harmonic")
-        yield score_text(score_of_run(metrics, view.metrics, strategy)) if all(map(math.isfinite, values)) else "–"
-    yield duration_text(_number(run.get("duration")))
-    yield run.get("error") or run.get("checkpoint") or "–"
+        yield score_text(score_of_run(metrics, view.metrics, strategy) if all(map(math.isfinite, values)) else None)
+    yield duration_text(number(run.get("duration")))
+    yield run.get("error") or run.get("checkpoint", "").removeprefix(f"{folder}/") or NOTHING
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
+def _common_folder(checkpoints: Iterable[str]) -> str:
+    """The folder that all checkpoints are below, without which their paths are short; empty if there is none."""
+    parents = [PurePosixPath(checkpoint).parent for checkpoint in checkpoints if checkpoint]
+    if len(set(parents)) < 2:
+        return ""
+    shared = zip(*(parent.parts for parent in parents), strict=False)
+    same = [parts[0] for parts in itertools.takewhile(lambda parts: len(set(parts)) == 1, shared)]
+    return str(PurePosixPath(*same)) if len(same) > 1 else ""
 
 
 def _history_and_importance(view: SweepView) -> str:
-    history = "No trial has ended yet."
-    if any(point.state in ("complete", "pruned", "failed") for point in view.points):
-        history = draw_history(view.points, view.best, lower_is_better=view.lower_is_better)
-        history = element("div", history, "scroll")
-    else:
-        history = paragraph(history)
+    others = [point_of(trial) for trial in view.trials if trial.state in _WITHOUT_SCORE]
+    history = paragraph("No trial has ended yet.")
+    if view.ranked or others:
+        history = element("div", draw_history(view.scores, others), "scroll")
     return element("div", section("Scores", history) + _importance(view), "pair")
 
 
@@ -194,23 +146,29 @@ def _importance(view: SweepView) -> str:
 def _parallel(view: SweepView) -> str:
     if len(view.ranked) < 2 or not view.varied:
         return ""
-    scores = [score_of(trial) for trial in view.ranked]
-    score = linear_scale(min(scores), max(scores), upside_down=view.lower_is_better)
-    scales = {name: scale_of(dimension) for name, dimension in view.varied.items()}
-    figure = draw_parallel_coordinates(scales, view.scored, view.best, score)
-    about = "Each line is a complete trial; the stronger it is, the better its score. The best one is red."
-    return section("All parameters together", paragraph(about), element("div", figure, "scroll broad"))
+    score = score_scale(view.scores.range, lower_is_better=view.scores.lower_is_better)
+    figure = draw_parallel_coordinates(_scales(view), score, view.scores)
+    about = "Each line is a complete trial: the stronger it is, the better its score. The thick one is the best."
+    return section("All parameters together", paragraph(about), element("div", figure, "scroll"))
+
+
+def _scales(view: SweepView) -> dict[str, Scale]:
+    return {name: scale_of(dimension) for name, dimension in view.varied.items()}
 
 
 def _slices(view: SweepView) -> str:
     if not view.ranked or not view.varied:
         return ""
     figures = [
-        element("div", element("h3", shown(name)) + draw_slice(name, scale_of(dimension), view.scored, view.best))
-        for name, dimension in view.varied.items()
+        element("div", element("h3", shown(name)) + draw_slice(name, scale, view.scores))
+        for name, scale in _scales(view).items()
     ]
-    about = "Each dot is a complete trial; hollow ones are unstable, the best one is red. Lines are medians."
-    return section("One parameter at a time", paragraph(about), element("div", "".join(figures), "slices"))
+    about = "Each dot is a complete trial: the large one is the best, hollow ones are unstable"
+    if any(view.scores.range.side(point.score) for point in view.scores.points):
+        about += ", triangles lie beyond the axis"
+    if any(scale.is_categorical for scale in _scales(view).values()):
+        about += "; lines are medians"
+    return section("One parameter at a time", paragraph(f"{about}."), element("div", "".join(figures), "slices"))
 
 
 def _ranking(view: SweepView) -> str:
@@ -229,9 +187,9 @@ def _ranked_body(view: SweepView, trial: FrozenTrial, columns: int) -> str:
     cells = [
         trial.number,
         score_text(score_of(trial)),
-        score_text(math.nan if deviation is None else deviation),
+        score_text(deviation),
         badge("unstable") if is_unstable(trial) else Html(""),
-        *(trial.params.get(name, "–") for name in view.varied),
+        *(trial.params.get(name, NOTHING) for name in view.varied),
         duration_text(duration_of(trial)),
     ]
     runs = trial.user_attrs.get("runs", ())
@@ -244,7 +202,7 @@ def _ranked_body(view: SweepView, trial: FrozenTrial, columns: int) -> str:
 
 
 def _without_score(view: SweepView) -> str:
-    ended = [trial for trial in view.trials if trial.state in (TrialState.FAIL, TrialState.PRUNED)]
+    ended = [trial for trial in view.trials if trial.state in _WITHOUT_SCORE]
     if not ended:
         return ""
     rows = [
@@ -252,7 +210,7 @@ def _without_score(view: SweepView) -> str:
             trial.number,
             STATE_WORDS[trial.state],
             len(trial.user_attrs.get("runs", ())),
-            trial.user_attrs.get("reason") or "–",
+            trial.user_attrs.get("reason") or NOTHING,
             {name: trial.params[name] for name in view.varied if name in trial.params},
         )
         for trial in ended

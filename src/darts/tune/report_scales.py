@@ -1,16 +1,19 @@
 """Where the values of a hyperparameter lie on an axis of a figure, and what is written there."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from darts.tune.space import Constant, Dimension, Range
 
-_LONGEST_LABEL = 24
+_LONGEST_LABEL = 22
 _FEWEST_TICKS = 3
+_FEWEST_SCORES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +33,70 @@ class Scale:
     is_categorical: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRange:
+    """The scores that figures have room for, from the least to the greatest; others lie at the edge.
+
+    A few trials that collapsed would press all others together.
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, scores: Sequence[float], *, lower_is_better: bool) -> Self:
+        """The range of all scores but those that are far worse than most."""
+        if len(scores) < _FEWEST_SCORES:
+            return cls(min(scores, default=0.0), max(scores, default=1.0))
+        quarter, three_quarters = map(float, np.percentile(scores, [25, 75]))
+        reach = 3 * (three_quarters - quarter)
+        if lower_is_better:
+            return cls(min(scores), max(score for score in scores if score <= three_quarters + reach))
+        return cls(min(score for score in scores if score >= quarter - reach), max(scores))
+
+    @property
+    def room(self) -> float:
+        """The width of the range, or of what is drawn where all scores are equal."""
+        return (self.high - self.low) or abs(self.high) * 0.1 or 0.1
+
+    def side(self, score: float) -> int:
+        """-1 for a score below the range, 1 for one above, 0 for one in it."""
+        return int(score > self.high) - int(score < self.low)
+
+    def pinned(self, score: float) -> float:
+        """Where the score is drawn."""
+        edge = {-1: self.low - 0.07 * self.room, 1: self.high + 0.07 * self.room}
+        return edge.get(self.side(score), score)
+
+
 def scale_of(dimension: Dimension) -> Scale:
     """The axis of a dimension of a search space."""
     if isinstance(dimension, Range):
         if dimension.scale != "linear":
             return _logarithmic(dimension)
-        return linear_scale(dimension.bottom, dimension.top, whole=dimension.integer)
+        return _linear(dimension.bottom, dimension.top, whole=dimension.integer)
     return _categories((dimension.value,) if isinstance(dimension, Constant) else dimension.values)
 
 
 def _categories(values: Sequence[Any]) -> Scale:
     # The first one on top, as in a table.
     places = {value: 1 - (index + 0.5) / len(values) for index, value in enumerate(values)}
-    ticks = tuple((place, _short(str(value))) for value, place in places.items())
+    ticks = tuple((place, short_text(str(value))) for value, place in places.items())
     return Scale(lambda value: places.get(value, math.nan), ticks, is_categorical=True)
 
 
-def _short(text: str) -> str:
+def short_text(text: str) -> str:
+    """The text, or its beginning, if it has no room beside an axis."""
     return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
 
 
-def linear_scale(low: float, high: float, *, whole: bool = False, upside_down: bool = False) -> Scale:
+def score_scale(scores: ScoreRange, *, lower_is_better: bool) -> Scale:
+    """The axis of the score, the best on top."""
+    linear = _linear(scores.low, scores.high, upside_down=lower_is_better)
+    return Scale(lambda value: min(max(linear.place(value), 0.0), 1.0), linear.ticks)
+
+
+def _linear(low: float, high: float, *, whole: bool = False, upside_down: bool = False) -> Scale:
     """From the least to the greatest of some numbers, or back."""
     width = (high - low) or 1.0
 
@@ -61,7 +107,7 @@ def linear_scale(low: float, high: float, *, whole: bool = False, upside_down: b
     values = MaxNLocator(nbins=4, integer=whole).tick_values(low, high)
     # Ticks are computed, and may lie a rounding error outside.
     inside = [float(value) for value in values if low - 1e-9 * width <= value <= high + 1e-9 * width]
-    return Scale(place, tuple((place(value), f"{value:.6g}") for value in inside or [low]))
+    return Scale(place, tuple((place(value), number_text(value, 6)) for value in inside or [low]))
 
 
 def _logarithmic(dimension: Range) -> Scale:
@@ -76,7 +122,7 @@ def _logarithmic(dimension: Range) -> Scale:
 
     values = _round_numbers(dimension.low, dimension.high)
     shown = [dimension.offset - value for value in values] if is_reversed else values
-    return Scale(place, tuple((place(value), f"{value:.6g}") for value in shown))
+    return Scale(place, tuple((place(value), number_text(value, 6)) for value in shown))
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
@@ -88,6 +134,11 @@ def _round_numbers(low: float, high: float) -> list[float]:
         if len(inside) >= _FEWEST_TICKS:
             return inside[:: math.ceil(len(inside) / 6)]
     return [low, high]
+
+
+def number_text(value: float, digits: int) -> str:
+    """A number with at most this many digits: `0.00025`, `1e-5`."""
+    return re.sub(r"e([+-])0*", lambda found: f"e{found[1].strip('+')}", f"{value:.{digits}g}")
 
 
 def number(value: Any) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from darts.core.errors import DatasetError, Interrupted, SweepError, one_line
+from darts.core.files import make_directory
 from darts.core.log import console, get_logger
 from darts.tune.crossvalidation import RunInfo, finished_runs, run_missing, summarise
 from darts.tune.plan import CrossValidationPlan, plan_cross_validation
@@ -71,6 +72,7 @@ def run_trials(sweep: Sweep, n_trials: int | None, grace: float, execute: Execut
         When several trials in a row failed for the same reason, or the database stays away.
     """
     plan = sweep.plan
+    make_directory(plan.directory.path, SweepError)
     owner = this_process(", ".join(plan.settings.fit.device))
     trials = SharedTrials(sweep.study, plan.space.distributions(), sweep.locks, owner, grace, plan.limit)
     finished: list[int] = []

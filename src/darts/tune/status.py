@@ -165,7 +165,8 @@ def _size(study: Study) -> int | None:
 def _runners(
     trials: Sequence[FrozenTrial], is_alive: Callable[[Mapping[str, Any]], bool]
 ) -> tuple[tuple[Runner, ...], tuple[Runner, ...]]:
-    living, lost = [], []
+    living: list[Runner] = []
+    lost: list[Runner] = []
     for trial in trials:
         owner = trial.user_attrs.get("owner")
         # A trial without an owner was begun this very moment.

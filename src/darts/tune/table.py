@@ -101,7 +101,7 @@ def _dtype(dimension: Dimension | None) -> str:
         return "Int64" if dimension.integer else "float64"
     if dimension is None:  # of no use but to be seen
         return "string"
-    values = dimension.values if isinstance(dimension, Choice) else (dimension.value,)
+    values = dimension.values if isinstance(dimension, Choice) else (dimension.value,)  # noqa: PD011 -- not pandas
     types = {type(value) for value in values if value is not None}
     if types <= {int, float} and types:
         return "Int64" if types == {int} else "float64"

@@ -30,7 +30,7 @@ _log = get_logger(__name__)
 T = TypeVar("T")
 
 TOTAL_TRIALS = "total_trials"
-MOST_LOSSES = 5
+MOST_LOSSES = 10
 """Runners that may die in one and the same run of a trial before it is taken for the cause."""
 _RELEASE_SECONDS = 10.0
 _LONGEST_BEAT = 15.0
