@@ -23,11 +23,11 @@ def leave_logging_as_it_was():
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """A PostgreSQL server; databases are to be made anew, and it is to be left running."""
     from databases import Postgres
 
-    server = Postgres(tmp_path_factory.mktemp("postgres") / "data")
+    server = Postgres()
     yield server
     server.close()
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -17,10 +18,12 @@ with warnings.catch_warnings():
 class Postgres:
     """Started when it is made, and to be stopped by whoever made it: it would outlive a killed parent."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self) -> None:
+        # Not in the folder of pytest: that is made private whenever another pytest begins, and a server that was
+        # started by root runs as a user of its own.
+        self._folder = tempfile.TemporaryDirectory(prefix="darts-postgres-", ignore_cleanup_errors=True)
         self._numbers = itertools.count()
-        self._server = PostgresServer(folder)
+        self._server = PostgresServer(Path(self._folder.name).resolve())
         self._server.start()
 
     def url(self, database: str, user: str = "postgres", password: str = "") -> str:
@@ -64,6 +67,7 @@ class Postgres:
     def close(self) -> None:
         """Stop it for good."""
         self._server.cleanup()
+        self._folder.cleanup()
 
 
 def _exists(pid: int) -> bool:

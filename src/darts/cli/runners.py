@@ -18,7 +18,8 @@ from darts.tune.config import SWEEP_DB_VARIABLE, SweepConfig
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from darts.tune.sweep import Sweep, SweepResult
+    from darts.tune.runner import SweepResult
+    from darts.tune.sweep import Sweep
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 _SIGNALS = 128

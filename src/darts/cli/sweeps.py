@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from darts.cli.output import say, say_next, say_table
 from darts.core.artifacts import sweep_directory
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from darts.tune.locks import Locks
     from darts.tune.status import SweepStatus
 
-__all__ = ["say_status", "say_sweeps", "write_sweep_report"]
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def _open(config: SweepViewConfig | SweepReportConfig) -> tuple["RDBStorage", "Locks"]:
@@ -26,20 +26,117 @@ def _open(config: SweepViewConfig | SweepReportConfig) -> tuple["RDBStorage", "L
     given = config.sweep_db.get_secret_value() if config.sweep_db else None
     url = database_url(given, os.environ, config.artifact_dir)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        raise SweepError(f"there is no sweep in {url.database}; name another --artifact-dir, or give --sweep-db.")
+        raise SweepError(f"there is no sweep database {url.database}; check --artifact-dir, or give --sweep-db.")
     return open_database(url)
 
 
-def _study(storage: "RDBStorage", name: str) -> "Study":
+def _studies(storage: "RDBStorage") -> dict[str, "Study"]:
+    """The sweeps of a database by name; studies of others are passed over."""
     import optuna
 
     from darts.tune.sweep import RECORD
 
-    names = optuna.get_all_study_names(storage)
-    if name not in names:
-        there = ", ".join(names[-10:]) or "no sweep at all"
-        raise SweepError(f"there is no sweep {name!r}; there is {there}.")
-    study = optuna.load_study(study_name=name, storage=storage)
-    if RECORD not in study.user_attrs:
-        raise SweepError(f"the study {name!r} was not made by darts.")
-    return study
+    found = (optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage))
+    return {study.study_name: study for study in found if RECORD in study.user_attrs}
+
+
+def _study(storage: "RDBStorage", name: str) -> "Study":
+    studies = _studies(storage)
+    if name not in studies:
+        there = ", ".join(list(studies)[-10:]) or "no sweep at all"
+        raise SweepError(f"there is no sweep {name!r} in the database; it has {there}.")
+    return studies[name]
+
+
+def say_sweeps(config: SweepViewConfig) -> None:
+    """Print a line for each sweep of the database."""
+    from darts.tune.status import sweep_status
+
+    storage, locks = _open(config)
+    rows = []
+    for name, study in _studies(storage).items():
+        status = sweep_status(study, _living(locks))
+        best = "" if status.best is None else f"{status.best.score:.4f}"
+        rows.append((name, status.counts.get("complete", 0), status.total or "", len(status.living), best))
+    locks.close()
+    if not rows:
+        say("there is no sweep in the database.")
+        return
+    say_table("sweeps", ("sweep", "complete", "of", "runners", "best score"), rows)
+    say_next("darts", "sweep", "status", "--sweep-id", rows[-1][0])
+
+
+def _living(locks: "Locks") -> Any:
+    return lambda owner: locks.is_held(str(owner["runner"]))
+
+
+def say_status(config: SweepViewConfig, name: str) -> None:
+    """Print how far a sweep is."""
+    from darts.tune.status import sweep_status
+
+    storage, locks = _open(config)
+    try:
+        status = sweep_status(_study(storage, name), _living(locks))
+    finally:
+        locks.close()
+    _say_counts(status)
+    _say_runners(status)
+    _say_best(status)
+    for failed in status.failed:
+        say(f"trial {failed.number} failed: {failed.reason}")
+    say_next("darts", "sweep", "report", "--sweep-id", name, "--artifact-dir", config.artifact_dir)
+
+
+def _say_counts(status: "SweepStatus") -> None:
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
+    of = "" if status.total is None else f" of {status.total}"
+    say(f"sweep {status.sweep_id}: {status.counts.get('complete', 0)}{of} trials complete ({counts or 'none begun'})")
+    if status.seconds_per_trial is not None:
+        left = "" if status.seconds_left is None else f"; about {span(status.seconds_left)} left"
+        say(f"a trial takes {span(status.seconds_per_trial)} on average{left}")
+
+
+def _say_runners(status: "SweepStatus") -> None:
+    if not status.living and not status.lost:
+        say("no runner is at work.")
+        return
+    rows = [
+        (one.runner, state, one.host, one.pid, one.device, one.trial, one.runs_finished, one.since)
+        for state, runners in (("alive", status.living), ("lost", status.lost))
+        for one in runners
+    ]
+    say_table("runners at work", ("runner", "is", "host", "pid", "device", "trial", "runs finished", "since"), rows)
+    if status.lost:
+        say("the trial of a lost runner goes to the next runner that asks for one.")
+
+
+def _say_best(status: "SweepStatus") -> None:
+    if status.best is None or status.spread is None:
+        say("no trial has a score so far.")
+        return
+    spread = status.spread
+    say(f"scores from {spread.lowest:.4f} to {spread.highest:.4f}, median {spread.median:.4f}")
+    deviation = "" if status.best.deviation is None else f" ± {status.best.deviation:.4f} from run to run"
+    unstable = ", unstable: a metric of a run is 0" if status.best.is_unstable else ""
+    score = f"score {status.best.score:.4f}{deviation}{unstable}"
+    title = f"best so far: trial {status.best.number} ({status.best.cv_name}), {score}"
+    say_table(title, ("hyperparameter", "value"), list(status.best.params.items()))
+
+
+def span(seconds: float) -> str:
+    """A length of time in two units: `2 d 3 h`, `3 h 5 min`, `5 min 10 s`, `10 s`."""
+    units = ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s"))
+    for large, large_name, small, small_name in units:
+        if seconds >= large:
+            return f"{int(seconds // large)} {large_name} {int(seconds % large // small)} {small_name}"
+    return f"{seconds:.0f} s"
+
+
+def write_sweep_report(config: SweepReportConfig) -> Path:
+    """Draw a sweep into its folder, or into the file that is named."""
+    from darts.tune.report import write_report
+
+    storage, locks = _open(config)
+    locks.close()
+    study = _study(storage, config.sweep_id)
+    return write_report(study, config.output or sweep_directory(config.artifact_dir, config.sweep_id).report)

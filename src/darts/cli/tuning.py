@@ -23,7 +23,8 @@ from darts.tune.config import (
 if TYPE_CHECKING:
     from darts.tune.crossvalidation import CrossValidationResult
     from darts.tune.plan import CrossValidationPlan, CrossValidationSettings
-    from darts.tune.sweep import Sweep, SweepPlan, SweepResult
+    from darts.tune.runner import SweepResult
+    from darts.tune.sweep import Sweep, SweepPlan
     from darts.tune.tuning import TuneResult
 
 PANEL = "Tuning"
@@ -187,8 +188,8 @@ def optuna_sweep_smp(
 ) -> None:
     """Search hyperparameters with many runners that share a database: make a sweep, or join it with --sweep-id."""
     from darts.cli.runners import run_here, start_runners
+    from darts.tune.optuna_sweep import open_requested, plan_requested
     from darts.tune.plan import CrossValidationSettings
-    from darts.tune.sweep import open_requested, plan_requested
 
     settings = CrossValidationSettings(data, hyperparameters, fit, logging, cv)
     if common.dry_run:
@@ -260,7 +261,9 @@ def sweep_status(*, sweep: SweepViewConfig, common: CommonConfig) -> None:
     """Show the trials of a sweep, its living runners, the best point and the time left; or list all sweeps."""
     from darts.cli.sweeps import say_status, say_sweeps
 
-    if sweep.sweep_id is None:
+    if common.dry_run:
+        say("would look, and change nothing.")
+    elif sweep.sweep_id is None:
         say_sweeps(sweep)
     else:
         say_status(sweep, sweep.sweep_id)
@@ -270,6 +273,9 @@ def sweep_report(*, report: SweepReportConfig, common: CommonConfig) -> None:
     """Draw a sweep as one HTML page: history, importance, parallel coordinates, slices, the best trials and their folds."""
     from darts.cli.sweeps import write_sweep_report
 
+    if common.dry_run:
+        say(f"would draw {report.sweep_id}.")
+        return
     path = write_sweep_report(report)
     say(f"wrote {path}; open it in a browser.")
     say_next("darts", "sweep", "status", "--sweep-id", report.sweep_id, "--artifact-dir", report.artifact_dir)

@@ -13,7 +13,7 @@ from typing import Any
 _PUBLIC = {
     "cross_validation_smp": "darts.tune.crossvalidation",
     "tune_smp": "darts.tune.tuning",
-    "optuna_sweep_smp": "darts.tune.sweep",
+    "optuna_sweep_smp": "darts.tune.optuna_sweep",
     "score_from_runs": "darts.tune.score",
     "check_score_is_unstable": "darts.tune.score",
     "parse_hyperparameters": "darts.tune.space_files",

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
@@ -16,7 +17,8 @@ from darts.tune.crossvalidation import RunInfo, finished_runs, run_missing, summ
 from darts.tune.plan import CrossValidationPlan, plan_cross_validation
 from darts.tune.score import check_score_is_unstable, parse_scoring_metrics, score_of_run
 from darts.tune.settings import settings_record
-from darts.tune.sweep import Sweep, SweepPlan, SweepResult
+from darts.tune.space import Value
+from darts.tune.sweep import Sweep, SweepPlan
 from darts.tune.table import best_trial, write_trials_table
 from darts.tune.trials import AskedTrial, SharedTrials, this_process
 
@@ -47,6 +49,35 @@ class Outcome:
     def reason(self) -> str:
         """Why the trial failed or was given up."""
         return str(self.attributes.get("reason", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a runner leaves.
+
+    Attributes
+    ----------
+    name
+        The sweep id.
+    is_new
+        Whether this runner made the sweep.
+    finished
+        Numbers of the trials that this runner finished.
+    best
+        Number of the best trial of all runners so far, if there is any.
+    best_score
+        Its score.
+    best_point
+        Its parameters.
+    """
+
+    name: str
+    is_new: bool
+    directory: Path
+    finished: tuple[int, ...] = ()
+    best: int | None = None
+    best_score: float | None = None
+    best_point: Mapping[str, Value] | None = None
 
 
 Execute = Callable[[SharedTrials, AskedTrial, SweepPlan], Outcome | None]

@@ -122,19 +122,13 @@ class SweepStatus:
 
 
 def sweep_status(study: Study, is_alive: Callable[[Mapping[str, Any]], bool]) -> SweepStatus:
-    """How far a sweep is, by what its study says now.
-
-    Parameters
-    ----------
-    is_alive
-        Whether the owner of a running trial, as the study keeps it, is still there.
-    """
+    """How far a sweep is; `is_alive` says whether the owner of a running trial, as the study keeps it, is still there."""
     trials = sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
     counts = Counter(trial.state for trial in trials)
     total = total_trials(study)
     living, lost = _runners(trials, is_alive)
     seconds = _seconds_per_trial(trials)
-    ended = sum(count for state, count in counts.items() if state.is_finished())
+    remaining = None if total is None else total - sum(trial.state.is_finished() for trial in trials)
     return SweepStatus(
         sweep_id=study.study_name,
         counts={word: counts[state] for state, word in STATE_WORDS.items()},
@@ -144,7 +138,7 @@ def sweep_status(study: Study, is_alive: Callable[[Mapping[str, Any]], bool]) ->
         best=_best(study, trials),
         spread=_spread(study, trials),
         seconds_per_trial=seconds,
-        seconds_left=None if total is None or seconds is None else _seconds_left(total - ended, seconds, living),
+        seconds_left=_seconds_left(remaining, seconds, living),
         failed=_last_failures(trials),
     )
 
@@ -193,7 +187,9 @@ def _seconds_per_trial(trials: Sequence[FrozenTrial]) -> float | None:
     return fmean(known) if known else None
 
 
-def _seconds_left(remaining: int, seconds_per_trial: float, living: Sequence[Runner]) -> float:
+def _seconds_left(remaining: int | None, seconds_per_trial: float | None, living: Sequence[Runner]) -> float | None:
+    if remaining is None or seconds_per_trial is None:
+        return None
     runners = len({runner.runner for runner in living})
     return max(0, remaining) * seconds_per_trial / max(1, runners)
 

@@ -1,7 +1,5 @@
 """A sweep: a search space whose points are cross-validated by all who share its study, and how one is made or joined."""
 
-import itertools
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,23 +13,21 @@ from optuna.pruners import BasePruner, NopPruner, WilcoxonPruner
 from optuna.storages import RDBStorage
 
 from darts.core.artifacts import SweepDirectory, sweep_directory
-from darts.core.config import Config, keyword_settings
+from darts.core.config import Config
 from darts.core.errors import ConfigError, SweepError
-from darts.core.log import console
 from darts.core.names import random_name, safe_name
 from darts.core.seeds import SPLIT_SEED
 from darts.dataset.reader import open_dataset
-from darts.training.config import DatasetConfig, FitConfig, Hyperparameters, LoggingConfig
-from darts.training.model import ModelSpec, build_model, require_model_takes
-from darts.tune.config import LONGEST_NAME, CrossValidationConfig, SpacePruner, SweepConfig
+from darts.tune.config import LONGEST_NAME, SpacePruner
 from darts.tune.locks import Locks, open_locks
+from darts.tune.models import check_space
 from darts.tune.plan import CrossValidationSettings, check_cross_validation, plan_cross_validation
 from darts.tune.sampler import PlanSampler, SeededTpeSampler
 from darts.tune.score import parse_scoring_metrics, score_direction
 from darts.tune.settings import join_settings, require_same_dataset, settings_record
-from darts.tune.space import Choice, Constant, Space, Value
+from darts.tune.space import Space
 from darts.tune.space_files import SpaceFile, read_space_file
-from darts.tune.storage import database_url, explained, make_place, open_storage, patiently_at_start, shown_url
+from darts.tune.storage import explained, make_place, open_storage, patiently_at_start, shown_url
 from darts.tune.trials import TOTAL_TRIALS
 
 Method = Literal["random", "grid", "bayes"]
@@ -260,51 +256,6 @@ def _require_method_fits(plan: SweepPlan) -> None:
         raise ConfigError(f"{problem.rstrip('.')}; use method random.")
 
 
-def check_space(settings: CrossValidationSettings, space: Space) -> None:
-    """Let every model of the search space see one patch of the real size.
-
-    Raises
-    ------
-    ModelError
-        When one can't be built, or can't take the patches.
-    """
-    dataset = open_dataset(settings.data.train_data_dir)
-    patch_size = dataset.manifest.patch_size
-    specs = model_specs(settings, space)
-    if len(specs) > 1:
-        console.print(f"checking {len(specs)} models with patches of {patch_size} pixels ...", highlight=False)
-    for spec, weights in specs:
-        require_model_takes(build_model(spec, weights), spec, patch_size)
-
-
-def model_specs(settings: CrossValidationSettings, space: Space) -> list[tuple[ModelSpec, str | None]]:
-    """Every model, with its pretrained weights, that a point of the search space can ask for."""
-    names = ("model_arch", "model_encoder", "model_encoder_weights", "bands")
-    options = [_values(space, name) for name in names]
-    dataset = open_dataset(settings.data.train_data_dir)
-    found: dict[tuple[ModelSpec, str | None], None] = {}
-    for values in itertools.product(*options):
-        chosen = settings.at({name: value for (name, value) in zip(names, values, strict=True) if value is not _UNSAID})
-        bands = chosen.data.bands or dataset.manifest.band_names
-        dataset.channel_indices(bands)
-        hyperparameters = chosen.hyperparameters
-        spec = ModelSpec(hyperparameters.model_arch, hyperparameters.model_encoder, len(bands))
-        found[spec, hyperparameters.model_encoder_weights] = None
-    return list(found)
-
-
-_UNSAID: Any = object()
-
-
-def _values(space: Space, name: str) -> tuple[Value, ...]:
-    match space.dimensions.get(name):
-        case Constant(value=value):
-            return (value,)
-        case Choice(values=values):
-            return values
-    return (_UNSAID,)
-
-
 def _join(
     study: Study,
     name: str,
@@ -356,104 +307,3 @@ def _require_same(plan: SweepPlan, file: SpaceFile | None, request: SweepRequest
             f"the sweep {plan.name} keeps the search space it was started with, but {request.space_file} has another "
             f"{', '.join(changed)}; leave the file out, or choose another name."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """What a runner leaves.
-
-    Attributes
-    ----------
-    name
-        The sweep id.
-    is_new
-        Whether this runner made the sweep.
-    finished
-        Numbers of the trials that this runner finished.
-    best
-        Number of the best trial of all runners so far, if there is any.
-    best_score
-        Its score.
-    best_point
-        Its parameters.
-    """
-
-    name: str
-    is_new: bool
-    directory: Path
-    finished: tuple[int, ...] = ()
-    best: int | None = None
-    best_score: float | None = None
-    best_point: Mapping[str, Value] | None = None
-
-
-def request_of(sweep: SweepConfig, artifact_dir: Path) -> SweepRequest:
-    """What the settings ask for: a new sweep, or to join one.
-
-    Raises
-    ------
-    SweepError
-        When the URL is none.
-    """
-    given = sweep.sweep_db.get_secret_value() if sweep.sweep_db else None
-    return SweepRequest(
-        url=database_url(given, os.environ, artifact_dir),
-        name=sweep.sweep_id,
-        space_file=sweep.sweep_config,
-        may_join=sweep.sweep_id is not None,
-        method="grid" if sweep.n_trials == "grid" else None,
-        pruner=sweep.pruner if "pruner" in sweep.model_fields_set else None,
-        total_trials=sweep.total_trials,
-    )
-
-
-def runs_trials(fit: FitConfig) -> bool:
-    """Whether a device was named, on which trials are to be run."""
-    return "device" in fit.model_fields_set
-
-
-def plan_requested(settings: CrossValidationSettings, sweep: SweepConfig) -> SweepPlan:
-    """The new sweep that the settings ask for, checked, but not made."""
-    return plan_sweep(settings, request_of(sweep, settings.logging.artifact_dir))
-
-
-def open_requested(settings: CrossValidationSettings, sweep: SweepConfig) -> Sweep:
-    """Make or join the sweep that the settings ask for.
-
-    Raises
-    ------
-    ConfigError
-        When a sweep is to be joined without a device to run on.
-    """
-    opened = open_sweep(settings, request_of(sweep, settings.logging.artifact_dir))
-    if not opened.is_new and not runs_trials(settings.fit) and not sweep.runners_on:
-        opened.locks.close()
-        raise ConfigError(
-            f"the sweep {opened.plan.name} exists, and to join it needs a device to run trials on; add --device 0, or "
-            "--device cpu."
-        )
-    return opened
-
-
-def optuna_sweep(
-    data: DatasetConfig,
-    hyperparameters: Hyperparameters,
-    fit: FitConfig,
-    logging: LoggingConfig,
-    cv: CrossValidationConfig,
-    sweep: SweepConfig,
-) -> SweepResult:
-    """Make a sweep or join one, and run trials if a device is given."""
-    from darts.tune.runner import run_trials
-
-    if sweep.runners_on:
-        raise ConfigError("--runners-on starts processes of the command; from Python, call this once in each process.")
-    opened = open_requested(CrossValidationSettings(data, hyperparameters, fit, logging, cv), sweep)
-    if not runs_trials(fit):
-        opened.locks.close()
-        return SweepResult(opened.plan.name, opened.is_new, opened.plan.directory.path)
-    return run_trials(opened, None if sweep.n_trials == "grid" else sweep.n_trials, sweep.grace)
-
-
-optuna_sweep_smp = keyword_settings(optuna_sweep)
-"""Make or join a sweep; the keywords are the flags of `darts optuna-sweep-smp`, with underscores."""

@@ -24,10 +24,10 @@ from darts.training.run import run
 from darts.training.testing import TestResult, test
 from darts.tune.config import CrossValidationConfig, TuneConfig
 from darts.tune.plan import CrossValidationSettings
-from darts.tune.runner import run_trials
+from darts.tune.runner import SweepResult, run_trials
 from darts.tune.space import Value
 from darts.tune.storage import database_url
-from darts.tune.sweep import Sweep, SweepPlan, SweepRequest, SweepResult, open_sweep, plan_sweep
+from darts.tune.sweep import Sweep, SweepPlan, SweepRequest, open_sweep, plan_sweep
 
 _GRACE = 60.0
 

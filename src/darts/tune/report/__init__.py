@@ -9,8 +9,9 @@ from typing import Any
 from optuna.study import Study
 
 from darts.core.files import write_text
-from darts.tune.report_markup import Html, paragraph, shown
-from darts.tune.report_parts import PARTS, SweepView
+from darts.tune.report.markup import Html, counted, paragraph, shown
+from darts.tune.report.parts import PARTS
+from darts.tune.report.view import SweepView
 
 
 def write_report(study: Study, path: Path) -> Path:
@@ -19,7 +20,7 @@ def write_report(study: Study, path: Path) -> Path:
     The same study gives the same bytes. It may be empty, or hold trials that failed or are running.
     """
     view = SweepView.of(study)
-    template = Template(resources.files("darts.tune").joinpath("report.html").read_text(encoding="utf-8"))
+    template = Template(resources.files("darts.tune.report").joinpath("page.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=shown(study.study_name),
         subtitle=_subtitle(view),
@@ -50,7 +51,8 @@ def _what_is_scored(view: SweepView) -> str:
         what = f"the {'least' if strategy == 'min' else f'{strategy} mean'} of {what}"
     runs = view.record.get("runs_per_trial")
     better = "lower" if view.scores.lower_is_better else "higher"
-    return f"The score is {what}{f', averaged over {runs} runs' if runs else ''}; {better} is better."
+    averaged = f", averaged over {counted(runs, 'run')}" if runs else ""
+    return f"The score is {what}{averaged}; {better} is better."
 
 
 def _moment(text: Any) -> str:
@@ -66,4 +68,4 @@ def _footer(view: SweepView) -> Html:
     last = f" The last trial ended on {_moment(max(ended))}." if ended else ""
     fingerprint = view.record.get("dataset_fingerprint")
     dataset = f" Dataset {fingerprint}." if fingerprint else ""
-    return Html(shown(f"Drawn by darts from {len(view.trials)} trials.{last}{dataset}"))
+    return Html(shown(f"Drawn by darts from {counted(len(view.trials), 'trial')}.{last}{dataset}"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from darts.tune.report_scales import number_text
+from darts.tune.report.scales import value_text
 
 NOTHING = "\N{EN DASH}"
 """What is shown of a value that isn't there, or isn't finite."""
@@ -30,16 +30,19 @@ def shown(value: Any) -> Html:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return number_text(value, 4) if math.isfinite(value) else NOTHING
-    return NOTHING if value is None else str(value)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return NOTHING
+    return value_text(value)
 
 
 def score_text(score: float | None) -> str:
     """A score or a metric, four digits after the point."""
     return NOTHING if score is None or not math.isfinite(score) else f"{score:.4f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def duration_text(seconds: float) -> str:

@@ -23,8 +23,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Curve
 from matplotlib.ticker import MaxNLocator
 
-from darts.tune.report_scales import Scale, short_text
-from darts.tune.report_view import Point, Scores
+from darts.tune.report.scales import Scale, short_text
+from darts.tune.report.view import Point, Scores
 
 # Each stands for a colour of the page, which is another one in the dark.
 _INK, _MUTED, _GRID, _CARD, _POINT, _BEST = (f"#0000f{digit}" for digit in range(1, 7))
@@ -69,6 +69,7 @@ _ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxesp
 _OTHERS = {"pruned": "|", "failed": "x"}
 # By the side of the axis on which a score lies beyond it.
 _MARKERS = {False: {0: "o", -1: "v", 1: "^"}, True: {0: "o", -1: "<", 1: ">"}}
+_MOST_BARS, _MANY_ROWS = 10, 8
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -109,8 +110,8 @@ def draw_history(scores: Scores, others: Sequence[Point]) -> str:
     """The score of each trial, the best so far, and, at the bottom, trials that failed or were pruned."""
     figure = _new_figure(640, 340)
     axis = figure.subplots()
-    numbers = [point.number for point in (*scores.points, *others)]
-    _draw_best_so_far(axis, scores, max(numbers, default=0))
+    last = max((point.number for point in (*scores.points, *others)), default=0)
+    _draw_best_so_far(axis, scores, last)
     for point in scores.points:
         _mark(axis, point.number, point, scores)
     for point in others:
@@ -119,6 +120,7 @@ def draw_history(scores: Scores, others: Sequence[Point]) -> str:
             transform=axis.get_xaxis_transform(), clip_on=False,
         )  # fmt: skip
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlim(-0.03 * last - 0.5, 1.03 * last + 0.5)
     low, high, room = scores.range.low, scores.range.high, scores.range.room
     axis.set(xlabel="trial", ylabel="score", ylim=(low - 0.2 * room, high + 0.1 * room))
     _legend(axis, scores, {point.state for point in others})
@@ -139,7 +141,7 @@ def _mark(axis: Axes, place: float, point: Point, scores: Scores, *, sideways: b
     color = _BEST if is_best else _POINT
     height = scores.range.pinned(point.score)
     side = scores.range.side(point.score)
-    axis.plot(
+    (mark,) = axis.plot(
         [height if sideways else place],
         [place if sideways else height],
         _MARKERS[sideways][side],
@@ -152,6 +154,7 @@ def _mark(axis: Axes, place: float, point: Point, scores: Scores, *, sideways: b
         zorder=4 if is_best else 3,
         clip_on=False,
     )
+    mark.set_in_layout(False)  # else its extent is computed again and again
 
 
 def _legend(axis: Axes, scores: Scores, states: Collection[str]) -> None:
@@ -170,9 +173,9 @@ def _legend(axis: Axes, scores: Scores, states: Collection[str]) -> None:
 
 @mpl.rc_context(_STYLE)
 def draw_importances(importances: Mapping[str, Mapping[str, float]]) -> str:
-    """A bar for each parameter and group of trials; on top what is most important in the last group."""
+    """Bars of the ten parameters that are most important in the last group of trials, one for each group."""
     *_, last = importances.values()
-    names = sorted(last, key=lambda name: last[name])
+    names = sorted(last, key=lambda name: last[name])[-_MOST_BARS:]
     figure = _new_figure(440, 50 + 44 * max(2, len(names)))
     axis = figure.subplots()
     height = 0.64 / len(importances)
@@ -195,7 +198,8 @@ def draw_importances(importances: Mapping[str, Mapping[str, float]]) -> str:
 @mpl.rc_context(_STYLE)
 def draw_slice(name: str, scale: Scale, scores: Scores) -> str:
     """The score over one parameter; of categories, each is a row, with its median as a line."""
-    figure = _new_figure(340, max(220, 60 + 26 * len(scale.ticks)) if scale.is_categorical else 220)
+    many = len(scale.ticks) > _MANY_ROWS
+    figure = _new_figure(340, max(220, 60 + (15 if many else 26) * len(scale.ticks)) if scale.is_categorical else 220)
     axis = figure.subplots()
     places = [(scale.place(point.params.get(name)), point) for point in scores.points]
     shown = [(place, point) for place, point in places if math.isfinite(place)]
@@ -203,7 +207,7 @@ def draw_slice(name: str, scale: Scale, scores: Scores) -> str:
     limits = scores.range.low - 0.1 * scores.range.room, scores.range.high + 0.1 * scores.range.room
     if scale.is_categorical:
         _draw_rows(axis, shown, 1 / len(ticks), scores)
-        axis.set_yticks(ticks, labels, color=_INK)
+        axis.set_yticks(ticks, labels, color=_INK, fontsize=9 if many else 11)
         axis.set(ylim=(0, 1), xlim=limits, xlabel="score")
         axis.xaxis.set_major_locator(MaxNLocator(nbins=5))
     else:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
-from darts.tune.report_scales import ScoreRange
+from darts.tune.report.scales import ScoreRange
 from darts.tune.score import ScoringMetric, parse_scoring_metrics
 from darts.tune.space import Choice, Dimension, Range
 from darts.tune.status import SweepStatus, sweep_status
@@ -108,6 +108,7 @@ def _scores(ranked: Sequence[FrozenTrial], *, lower_is_better: bool) -> Scores:
 
 
 def point_of(trial: FrozenTrial) -> Point:
+    """The trial, as the figures show it."""
     return Point(trial.number, STATE_WORDS[trial.state], score_of(trial), is_unstable(trial), trial.params)
 
 

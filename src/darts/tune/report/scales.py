@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from darts.tune.space import Constant, Dimension, Range
+from darts.tune.space import Constant, Dimension, Range, Value
 
 _LONGEST_LABEL = 22
 _FEWEST_TICKS = 3
@@ -81,7 +81,7 @@ def scale_of(dimension: Dimension) -> Scale:
 def _categories(values: Sequence[Any]) -> Scale:
     # The first one on top, as in a table.
     places = {value: 1 - (index + 0.5) / len(values) for index, value in enumerate(values)}
-    ticks = tuple((place, short_text(str(value))) for value, place in places.items())
+    ticks = tuple((place, short_text(value_text(value))) for value, place in places.items())
     return Scale(lambda value: places.get(value, math.nan), ticks, is_categorical=True)
 
 
@@ -139,6 +139,13 @@ def _round_numbers(low: float, high: float) -> list[float]:
 def number_text(value: float, digits: int) -> str:
     """A number with at most this many digits: `0.00025`, `1e-5`."""
     return re.sub(r"e([+-])0*", lambda found: f"e{found[1].strip('+')}", f"{value:.{digits}g}")
+
+
+def value_text(value: Value) -> str:
+    """A value of a parameter, as it would be written in a settings file, with at most four digits."""
+    if isinstance(value, float):
+        return number_text(value, 4)
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def number(value: Any) -> float:

@@ -8,17 +8,18 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from darts.tune.report_figures import (
+from darts.tune.report.figures import (
     draw_history,
     draw_importances,
     draw_parallel_coordinates,
     draw_slice,
 )
-from darts.tune.report_importance import FEW_TRIALS, parameter_importances
-from darts.tune.report_markup import (
+from darts.tune.report.importance import FEW_TRIALS, parameter_importances
+from darts.tune.report.markup import (
     NOTHING,
     Html,
     badge,
+    counted,
     duration_text,
     element,
     paragraph,
@@ -29,8 +30,8 @@ from darts.tune.report_markup import (
     table,
     unfoldable,
 )
-from darts.tune.report_scales import Scale, number, scale_of, score_scale
-from darts.tune.report_view import SweepView, point_of
+from darts.tune.report.scales import Scale, number, scale_of, score_scale, value_text
+from darts.tune.report.view import SweepView, point_of
 from darts.tune.score import score_of_run
 from darts.tune.space import describe
 from darts.tune.status import score_deviation
@@ -64,7 +65,7 @@ def _best(view: SweepView) -> str:
         return section("Best trial", paragraph("No trial is complete yet."))
     spread = "" if best.deviation is None else f" ± {score_text(best.deviation)} from run to run"
     cv_name = f" ({best.cv_name})" if best.cv_name else ""
-    about = [shown(f"Trial {best.number}{cv_name} scored {score_text(best.score)}{spread}.")]
+    about: list[str] = [shown(f"Trial {best.number}{cv_name} scored {score_text(best.score)}{spread}.")]
     if best.is_unstable:
         about += [badge("unstable"), "A scoring metric of one of its runs is zero or not finite, so don't rely on it."]
     parameters = element("h3", "Parameters") + _parameters_table(view, best.params)
@@ -79,7 +80,7 @@ def _parameters_table(view: SweepView, params: Mapping[str, Any]) -> Html:
     rows = (
         element(
             "tr",
-            element("td", shown(name), "name") + element("td", shown(params[name])),
+            element("td", shown(name), "name") + element("td", shown(value_text(params[name]))),
             "" if name in view.varied else "constant",
         )
         for name in names
@@ -189,12 +190,12 @@ def _ranked_body(view: SweepView, trial: FrozenTrial, columns: int) -> str:
         score_text(score_of(trial)),
         score_text(deviation),
         badge("unstable") if is_unstable(trial) else Html(""),
-        *(trial.params.get(name, NOTHING) for name in view.varied),
+        *(value_text(trial.params[name]) if name in trial.params else NOTHING for name in view.varied),
         duration_text(duration_of(trial)),
     ]
     runs = trial.user_attrs.get("runs", ())
     inner = unfoldable(
-        f"{len(runs)} runs of {trial.user_attrs.get('cv_name', 'it')}",
+        f"{counted(len(runs), 'run')} of {trial.user_attrs.get('cv_name', 'it')}",
         element("div", _runs_table(view, trial), "inner"),
     )
     below = f'<tr><td colspan="{columns}">{inner}</td></tr>'
@@ -211,7 +212,7 @@ def _without_score(view: SweepView) -> str:
             STATE_WORDS[trial.state],
             len(trial.user_attrs.get("runs", ())),
             trial.user_attrs.get("reason") or NOTHING,
-            {name: trial.params[name] for name in view.varied if name in trial.params},
+            {name: value_text(trial.params[name]) for name in view.varied if name in trial.params},
         )
         for trial in ended
     ]
