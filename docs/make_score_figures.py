@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm
@@ -20,9 +19,11 @@ from darts.tune.score import parse_scoring_metrics, score_of_run
 ASSETS = Path(__file__).parent / "assets"
 INK, FAINT, PAPER, EDGE, BEYOND = "#22303a", "#5b6873", "#f8f5ee", "#d8d2c6", "#e6e1d6"
 LEVELS = np.linspace(0, 1, 11)
+LIGHT = 0.65
+"""Colours of scores above this are light, and are written on in dark ink."""
 COLOURS = mpl.colormaps["viridis"].with_extremes(over=BEYOND)
 NORM = BoundaryNorm(LEVELS, COLOURS.N)
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 14,
     "text.color": INK,
@@ -63,14 +64,15 @@ PAIRS = (
     Pair("score-iou-recall.svg", ("val/Recall:higher", "recall", 1.0), IOU, bound=True),
     Pair("score-iou-loss.svg", ("val/loss:lower", "loss (lower is better)", 2.0), IOU),
 )
-POINTS = 161
+STRATEGIES: tuple[ScoreStrategy, ...] = ("harmonic", "geometric", "arithmetic", "min")
+POINTS, DOTS = 161, 200
 
 
 def main() -> None:
     """Draw both figures."""
     for pair in PAIRS:
         with mpl.rc_context(STYLE):
-            draw(pair).savefig(ASSETS / pair.file, metadata={"Date": None, "Title": pair.file}, transparent=True)
+            draw(pair).savefig(ASSETS / pair.file, dpi=DOTS, metadata={"Date": None}, transparent=True)
         print(f"wrote {ASSETS / pair.file}")
 
 
@@ -82,20 +84,21 @@ def draw(pair: Pair) -> Figure:
         2, 2, sharex=True, sharey=True, gridspec_kw={"left": 0.1, "right": 0.855, "bottom": 0.085, "top": 0.94}
     )
     figure.subplots_adjust(wspace=0.12, hspace=0.17)
-    for axis, strategy in zip(axes.flat, get_args(ScoreStrategy), strict=True):
+    for axis, strategy in zip(axes.flat, STRATEGIES, strict=True):
         _panel(axis, pair, strategy)
     for axis in axes[-1]:
         axis.set_xlabel(pair.across[1])
     for axis in axes[:, 0]:
         axis.set_ylabel(pair.up[1])
-    _colour_bar(figure)
+    _colour_bar(figure, "neither" if pair.bound else "max")
     return figure
 
 
 def _card(figure: Figure) -> None:
     """A light background of its own, so that the figure can be read on a dark page."""
-    shape = {"boxstyle": "round,pad=0,rounding_size=0.016", "facecolor": PAPER, "edgecolor": EDGE, "linewidth": 1.2}
-    figure.add_artist(FancyBboxPatch((0.002, 0.002), 0.996, 0.996, transform=figure.transFigure, zorder=-1, **shape))
+    card = FancyBboxPatch((0.002, 0.002), 0.996, 0.996, "round,pad=0,rounding_size=0.016", transform=figure.transFigure)
+    card.set(facecolor=PAPER, edgecolor=EDGE, linewidth=1.2, zorder=-1)
+    figure.add_artist(card)
 
 
 def _panel(axis: Axes, pair: Pair, strategy: ScoreStrategy) -> None:
@@ -103,19 +106,19 @@ def _panel(axis: Axes, pair: Pair, strategy: ScoreStrategy) -> None:
     across[0] = across[1] / 20  # 1 / 0 can't be drawn
     up = np.linspace(0, pair.up[2], POINTS)
     scores = score_grid(pair, strategy, across, up)
-    above = np.where(np.isfinite(scores), scores, 9.0)
-    axis.contourf(across, up, above, LEVELS, cmap=COLOURS, norm=NORM, extend="max")
+    # As an image: drawn as shapes, the file is four times as large, and has seams.
+    axis.contourf(across, up, scores, LEVELS, cmap=COLOURS, norm=NORM, extend="max").set_rasterized(True)
+    lines = axis.contour(across, up, scores, LEVELS[1:], colors=[_ink_on(level) for level in LEVELS[1:]], linewidths=1)
+    _label(axis, lines, pair)
     if scores.max() > 1 + 1e-9:
-        axis.contourf(across, up, above, [1.0, 1e9], colors="none", hatches=["//"])
-    lines = axis.contour(across, up, above, LEVELS[1:], colors=[_ink_on(level) for level in LEVELS[1:]], linewidths=1.1)
-    _label(axis, lines)
+        _mark_beyond(axis, across, up, scores)
     if pair.bound:
         axis.plot([0, 1], [0, 1], color="white", linewidth=2, linestyle=(0, (4, 3)))
     axis.set(title=strategy, xlim=(0, pair.across[2]), ylim=(0, pair.up[2]))
     axis.set_box_aspect(1)
-    axis.set_xticks(np.linspace(0, pair.across[2], 5))
-    axis.set_yticks(np.linspace(0, pair.up[2], 5))
-    axis.tick_params(length=4)
+    for one, highest in ((axis.xaxis, pair.across[2]), (axis.yaxis, pair.up[2])):
+        ticks = np.linspace(0, highest, 5)
+        one.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
 def score_grid(pair: Pair, strategy: ScoreStrategy, across: Any, up: Any) -> Any:
@@ -127,22 +130,35 @@ def score_grid(pair: Pair, strategy: ScoreStrategy, across: Any, up: Any) -> Any
     )
 
 
+def _mark_beyond(axis: Axes, across: Any, up: Any, scores: Any) -> None:
+    axis.contourf(across, up, scores, [1.0, 1e9], colors="none", hatches=["//"])
+    rows, columns = np.nonzero(scores > 1)
+    text = axis.text(across[columns].mean(), up[rows].mean(), "above 1", ha="center", va="center")
+    text.set_bbox({"facecolor": BEYOND, "edgecolor": "none", "pad": 2})
+
+
 def _ink_on(level: float) -> str:
-    return "white" if level < 0.65 else INK
+    return "white" if level < LIGHT else INK
 
 
-def _label(axis: Axes, lines: QuadContourSet) -> None:
-    texts = axis.clabel(lines, LEVELS[2::2], fmt="%.1f", fontsize=13, inline_spacing=4)
-    for text in texts:
-        text.set_fontweight("bold")
-        dark = text.get_text() in {"0.8", "1.0"}
-        text.set_color(INK if dark else "white")
-        text.set_path_effects([patheffects.withStroke(linewidth=0, foreground=PAPER)])
+def _label(axis: Axes, lines: QuadContourSet, pair: Pair) -> None:
+    """Write the score on every second line, in the middle of the part that can be."""
+    paths = dict(zip(LEVELS[1:], lines.get_paths(), strict=True))
+    for level in LEVELS[2::2]:
+        corners = paths[level].vertices
+        if pair.bound:
+            corners = corners[corners[:, 1] <= corners[:, 0]]
+        if len(corners) < POINTS / 10:
+            continue
+        steps = np.hypot(*(np.diff(corners, axis=0) / [pair.across[2], pair.up[2]]).T)
+        half = corners[np.searchsorted(np.cumsum(steps), steps.sum() / 2)]
+        *_, text = axis.clabel(lines, [level], fmt="%.1f", fontsize=13, inline_spacing=4, manual=[half])
+        text.set(fontweight="bold", color=_ink_on(level))
 
 
-def _colour_bar(figure: Figure) -> None:
+def _colour_bar(figure: Figure, extend: Literal["neither", "max"]) -> None:
     place = figure.add_axes((0.89, 0.085, 0.022, 0.855))
-    bar = figure.colorbar(ScalarMappable(NORM, COLOURS), cax=place, extend="max", extendfrac=0.04, ticks=LEVELS[::2])
+    bar = figure.colorbar(ScalarMappable(NORM, COLOURS), cax=place, extend=extend, extendfrac=0.04, ticks=LEVELS[::2])
     bar.ax.set_title("score", fontsize=14, fontweight="normal", pad=8)
     bar.outline.set_edgecolor(FAINT)
 

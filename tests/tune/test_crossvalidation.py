@@ -146,28 +146,34 @@ def test_a_plan_with_a_missing_run_has_no_score(finished):
     assert module.summarise(result.plan, result.runs[:3]).score is None
 
 
+def command_for(words, artifacts):
+    """The same as keywords."""
+    words = words | {"artifact_dir": artifacts}
+    return [word for name, value in words.items() for word in (f"--{name.replace('_', '-')}", value)]
+
+
+def start_until_done(words, artifacts, tmp_path, rng, most_kills):
+    """Kill the command at random instants and start it again, until it ends by itself; the number of kills."""
+    for kills in range(most_kills + 1):
+        command = start_command(
+            tmp_path / f"{artifacts.name}-{kills}", "cross-validation-smp", *command_for(words, artifacts)
+        )
+        until = time.monotonic() + (rng.uniform(1.0, 5.0) if kills < most_kills else 300)
+        while command.is_running and time.monotonic() < until:
+            time.sleep(0.02)
+        if not command.is_running:
+            assert command.wait() == 0, command.said
+            return kills
+        command.kill()
+    pytest.fail(f"not done after {most_kills} kills")
+
+
 @pytest.mark.slow
 def test_killed_and_resumed_it_gives_the_table_of_the_undisturbed_one(finished, tmp_path):
     _, words = finished
-    flags = [word for name, value in words.items() for word in (f"--{name.replace('_', '-')}", value)]
-    flags[flags.index("--artifact-dir") + 1] = tmp_path / "artifacts"
-    rng = random.Random(5)
-    kills, code = 0, None
-    while code is None:
-        command = start_command(tmp_path / f"log-{kills}", "cross-validation-smp", *flags)
-        until = time.monotonic() + rng.uniform(1.0, 5.0)
-        while command.is_running and (time.monotonic() < until or kills >= 6):
-            time.sleep(0.02)
-        if command.is_running:
-            command.kill()
-            kills += 1
-        else:
-            code = command.wait()
-    assert code == 0, command.said
-    print(f"{kills} kills")
-    assert kills >= 2
-    undisturbed, resumed = (
-        table_of(place).drop(columns=NOT_THE_SAME) for place in (words["artifact_dir"], tmp_path / "artifacts")
-    )
-    pd.testing.assert_frame_equal(undisturbed, resumed, check_exact=True)
-    assert len(starts(tmp_path / "artifacts")) == 4
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert start_until_done(words, whole, tmp_path, random.Random(5), 0) == 0
+    assert start_until_done(words, killed, tmp_path, random.Random(5), 8) >= 2
+    tables = [table_of(place).drop(columns=NOT_THE_SAME) for place in (whole, killed)]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert len(starts(killed)) == 4

@@ -1,5 +1,6 @@
 """A sweep: a search space whose points are cross-validated by all who share its study, and how one is made or joined."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -227,7 +228,11 @@ def _with_sampler(study: Study, plan: SweepPlan) -> Study:
 
 def make_pruner(name: SpacePruner) -> BasePruner:
     """The pruner of this name; it compares the runs of a trial with those of the best one on the same folds and seeds."""
-    return WilcoxonPruner(p_threshold=0.1, n_startup_steps=2) if name == "wilcoxon" else NopPruner()
+    if name == "none":
+        return NopPruner()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the user asked for it
+        return WilcoxonPruner(p_threshold=0.1, n_startup_steps=2)
 
 
 def _new_plan(name: str, settings: CrossValidationSettings, file: SpaceFile | None, request: SweepRequest) -> SweepPlan:
