@@ -5,8 +5,6 @@ connection. A mutex makes runners take their turns. Both need one session each b
 """
 
 import contextlib
-import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +20,8 @@ _RUNNERS = 0x64617274  # the classes of our advisory locks: "dart", and the next
 _MUTEXES = _RUNNERS + 1
 _POLL = 0.02
 _MUTEX_SECONDS = 60
+_WAIT_SECONDS = 1
+_LOCK_TIMEOUT = "55P03"  # lock_not_available of PostgreSQL
 
 
 class Locks(Protocol):
@@ -149,7 +149,13 @@ class _SessionLocks:
         self._session: sa.Connection | None = None
         self._runner: str | None = None
 
-    def _take(self, connection: sa.Connection, kind: str, name: str) -> bool:
+    def _before_a_turn(self, connection: sa.Connection) -> None:
+        """What a session needs that is to hold a mutex."""
+
+    def _take_turn(self, connection: sa.Connection, name: str) -> bool:
+        raise NotImplementedError
+
+    def _take_runner(self, connection: sa.Connection, runner: str) -> bool:
         raise NotImplementedError
 
     def _free(self, connection: sa.Connection, kind: str, name: str) -> None:
@@ -159,9 +165,10 @@ class _SessionLocks:
     def mutex(self, name: str) -> Iterator[None]:
         """Let one runner in at a time."""
         with self._engine.connect() as connection:
-            # Waiting in the server could not be interrupted by a signal.
-            while not self._take(connection, "turn", name):
-                time.sleep(_POLL * random.uniform(0.5, 1.5))
+            self._before_a_turn(connection)
+            # A signal is not heard while the server is waited for, so that is not done for long at a time.
+            while not self._take_turn(connection, name):
+                pass
             try:
                 yield
             finally:
@@ -171,7 +178,7 @@ class _SessionLocks:
     def hold(self, runner: str) -> None:
         """Hold the lock of a runner, in a session of its own, also after that was lost."""
         session = self._living_session()
-        if self._runner != runner and self._take(session, "runner", runner):
+        if self._runner != runner and self._take_runner(session, runner):
             self._runner = runner
 
     def _living_session(self) -> sa.Connection:
@@ -213,13 +220,24 @@ class PostgresLocks(_SessionLocks):
             "name": number - 2**32 if number >= 2**31 else number,
         }
 
-    def _take(self, connection: sa.Connection, kind: str, name: str) -> bool:
-        if kind == "turn" and (connection.dialect.server_version_info or (0,)) >= (14,):
+    def _before_a_turn(self, connection: sa.Connection) -> None:
+        connection.execute(sa.text(f"set lock_timeout = '{_WAIT_SECONDS}s'"))
+        if (connection.dialect.server_version_info or (0,)) >= (14,):
             # A holder that is stopped in its turn would stop all others.
             connection.execute(sa.text(f"set idle_session_timeout = '{_MUTEX_SECONDS}s'"))
-        return bool(
-            connection.execute(sa.text("select pg_try_advisory_lock(:kind, :name)"), self._key(kind, name)).scalar()
-        )
+
+    def _take_turn(self, connection: sa.Connection, name: str) -> bool:
+        try:
+            connection.execute(sa.text("select pg_advisory_lock(:kind, :name)"), self._key("turn", name))
+        except sa.exc.DBAPIError as error:
+            if _LOCK_TIMEOUT in (getattr(error.orig, "pgcode", None), getattr(error.orig, "sqlstate", None)):
+                return False
+            raise
+        return True
+
+    def _take_runner(self, connection: sa.Connection, runner: str) -> bool:
+        query = sa.text("select pg_try_advisory_lock(:kind, :name)")
+        return bool(connection.execute(query, self._key("runner", runner)).scalar())
 
     def _free(self, connection: sa.Connection, kind: str, name: str) -> None:
         connection.execute(sa.text("select pg_advisory_unlock(:kind, :name)"), self._key(kind, name))
@@ -251,8 +269,12 @@ class MySqlLocks(_SessionLocks):
     def _name(kind: str, name: str) -> dict[str, str]:
         return {"name": f"darts:{kind}:{derive_seed(name):x}"}
 
-    def _take(self, connection: sa.Connection, kind: str, name: str) -> bool:
-        return connection.execute(sa.text("select get_lock(:name, 0)"), self._name(kind, name)).scalar() == 1
+    def _take_turn(self, connection: sa.Connection, name: str) -> bool:
+        query = sa.text(f"select get_lock(:name, {_WAIT_SECONDS})")
+        return connection.execute(query, self._name("turn", name)).scalar() == 1
+
+    def _take_runner(self, connection: sa.Connection, runner: str) -> bool:
+        return connection.execute(sa.text("select get_lock(:name, 0)"), self._name("runner", runner)).scalar() == 1
 
     def _free(self, connection: sa.Connection, kind: str, name: str) -> None:
         connection.execute(sa.text("select release_lock(:name)"), self._name(kind, name))

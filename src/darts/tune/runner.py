@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ _log = get_logger(__name__)
 
 MOST_EQUAL_FAILURES = 3
 """Trials in a row that may fail for the same reason before a runner stops."""
+_TABLE_SECONDS = 30.0
+"""The table of all trials is written as often as this at the most, but for failures and the end."""
 _SIGNALS = 128
 
 
@@ -106,9 +108,8 @@ def run_trials(sweep: Sweep, n_trials: int | None, grace: float, execute: Execut
     make_directory(plan.directory.path, SweepError)
     owner = this_process(", ".join(plan.settings.fit.device))
     trials = SharedTrials(sweep.study, plan.space.distributions(), sweep.locks, owner, grace, plan.limit)
-    finished: list[int] = []
     try:
-        _work(trials, plan, n_trials, execute or cross_validate_trial, finished)
+        finished = _work(trials, plan, n_trials, execute or cross_validate_trial)
     except KeyboardInterrupt:
         raise Interrupted("stopped.", 130) from None
     except SystemExit as stop:
@@ -120,25 +121,46 @@ def run_trials(sweep: Sweep, n_trials: int | None, grace: float, execute: Execut
     return _result(sweep, finished)
 
 
-def _work(trials: SharedTrials, plan: SweepPlan, n_trials: int | None, execute: Execute, finished: list[int]) -> None:
-    failures: list[str] = []
-    while n_trials is None or len(finished) < n_trials:
+def _ended_trials(
+    trials: SharedTrials, plan: SweepPlan, n_trials: int | None, execute: Execute
+) -> Iterator[tuple[AskedTrial, Outcome]]:
+    """The trials that this runner finished, as they end."""
+    finished = 0
+    while n_trials is None or finished < n_trials:
         asked = trials.ask()
         if asked is None:
-            if trials.may_still_come():
-                time.sleep(min(1.0, trials.grace / 4))
-                continue
-            return
+            if not trials.may_still_come():
+                return
+            time.sleep(min(1.0, trials.grace / 4))
+            continue
         _say_start(asked, plan)
         outcome = execute(trials, asked, plan)
         if outcome is None or not trials.finish(asked, outcome.state, outcome.score, outcome.attributes):
             _log.warning("trial %d was given to another runner; what this one made of it is not counted.", asked.number)
             continue
+        finished += 1
+        yield asked, outcome
+
+
+def _work(trials: SharedTrials, plan: SweepPlan, n_trials: int | None, execute: Execute) -> list[int]:
+    """The numbers of the trials that this runner finished; what came out is said, and put into the table."""
+
+    def write_table() -> None:
+        trials.in_turn("table", lambda: write_trials_table(trials.study, plan.directory.table))
+
+    finished: list[int] = []
+    failures: list[str] = []
+    written = -_TABLE_SECONDS
+    for asked, outcome in _ended_trials(trials, plan, n_trials, execute):
         finished.append(asked.number)
         _say_end(asked, outcome)
-        trials.in_turn(lambda: write_trials_table(trials.study, plan.directory.table))
         failures = [*failures, outcome.reason] if outcome.state == TrialState.FAIL else []
+        if failures or time.monotonic() - written > _TABLE_SECONDS:
+            write_table()
+            written = time.monotonic()
         _stop_if_hopeless(failures)
+    write_table()
+    return finished
 
 
 def _stop_if_hopeless(failures: list[str]) -> None:
@@ -170,7 +192,6 @@ def cross_validate_trial(trials: SharedTrials, asked: AskedTrial, plan: SweepPla
         cv_name = f"{plan.name}-cv{asked.number}"
         record = settings_record(settings.groups) | {"dataset_fingerprint": plan.dataset_fingerprint}
         cv = plan_cross_validation(settings, cv_name, plan.name, record)
-        trials.note(asked, cv_name=cv_name)
         return _run_all(trials, asked, cv)
     except (Interrupted, DatasetError, OSError):
         raise  # every trial would end so
@@ -188,7 +209,7 @@ def _run_all(trials: SharedTrials, asked: AskedTrial, cv: CrossValidationPlan) -
         runs = [one.as_dict() for one in infos]
         if not info.is_finished:
             return Outcome(TrialState.FAIL, None, {"runs": runs, "reason": info.error})
-        if not trials.note(asked, {len(infos) - 1: _score_of(cv, info)}, runs=runs):
+        if not trials.note(asked, {len(infos) - 1: _score_of(cv, info)}, runs=runs, cv_name=cv.cv_name):
             return None
         if len(infos) < len(cv.runs) and trials.should_prune(asked):
             return _given_up(cv, infos)

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from optuna import Study, Trial
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -182,11 +183,11 @@ class SharedTrials:
 
         return persistently(act, patience)
 
-    def in_turn(self, action: Callable[[], None]) -> None:
-        """Do something while no other runner does, if the database is there."""
+    def in_turn(self, what: str, action: Callable[[], None]) -> None:
+        """Do something while no other runner does the same, if the database is there."""
 
         def act() -> None:
-            with self.locks.mutex(self.study.study_name):
+            with self.locks.mutex(f"{self.study.study_name}-{what}"):
                 action()
 
         self._if_reachable(act, None)
@@ -303,9 +304,14 @@ class SharedTrials:
         value: float | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Record how a trial ended; False when it was given to another runner meanwhile, and nothing is recorded."""
+        """Record how a trial ended; False when it was given to another runner meanwhile, and nothing is recorded.
+
+        This takes no turn: that another runner takes the trial over in the same instant does no harm, since a trial can be
+        finished only once, and both runners have the same result.
+        """
 
         def tell() -> bool:
+            _forget_session(self._storage)
             now = self._storage.get_trial(asked.trial_id)
             if now.state == state and now.user_attrs.get("owner") == asdict(self.owner):
                 return True  # the connection broke after it was recorded
@@ -314,9 +320,12 @@ class SharedTrials:
             for name, one in (attributes or {}).items():
                 asked.trial.set_user_attr(name, one)
             values = None if value is None else [value]
-            return self._storage.set_trial_state_values(asked.trial_id, state, values)
+            try:
+                return self._storage.set_trial_state_values(asked.trial_id, state, values)
+            except UpdateFinishedTrialError:
+                return False
 
-        told: bool = self._in_turn(tell)
+        told = persistently(tell)
         self._trial_id = None
         return told
 
