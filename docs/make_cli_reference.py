@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from darts.cli.app import app
@@ -25,12 +26,35 @@ hold commas). A *switch* is `true` or `false` in the file. `none` is a word that
 there is none.
 """
 
-_WORDS: dict[Any, str] = {bool: "switch", int: "integer", float: "number", str: "text", Path: "path"}
+_WORDS: dict[Any, str] = {
+    bool: "switch",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "path",
+    SecretStr: "text",
+}
+
+
+def all_commands() -> list[tuple[str, Any, Callable[..., Any] | None, str | None]]:
+    """Name, panel, function and example of every command; those of a group bear its name, too."""
+    commands = [(info.name or "", info.rich_help_panel, info.callback, info.epilog) for info in app.registered_commands]
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        commands += [
+            (f"{group.name} {info.name}", group.rich_help_panel, info.callback, info.epilog)
+            for info in group.typer_instance.registered_commands
+        ]
+    return commands
+
+
+def _anchor(name: str) -> str:
+    return f"darts-{name.replace(' ', '-')}"
 
 
 def render() -> str:
     """The page, as Markdown."""
-    commands = [(info.name or "", info.rich_help_panel, info.callback, info.epilog) for info in app.registered_commands]
+    commands = all_commands()
     panels = dict.fromkeys(str(panel) for _, panel, _, _ in commands)
     parts = [HEAD, _overview(commands)]
     for panel in panels:
@@ -49,12 +73,12 @@ def main() -> None:
 
 
 def _overview(commands: list[tuple[str, Any, Callable[..., Any] | None, str | None]]) -> str:
-    rows = [f"| [`darts {name}`](#darts-{name}) | {inspect.getdoc(callback)} |" for name, _, callback, _ in commands]
+    rows = [f"| [`darts {name}`](#{_anchor(name)}) | {inspect.getdoc(callback)} |" for name, _, callback, _ in commands]
     return "\n".join(["| command | does |", "| --- | --- |", *rows, ""])
 
 
 def _command(name: str, callback: Callable[..., Any], epilog: str | None) -> str:
-    lines = [f"### `darts {name}` {{ #darts-{name} }}", "", f"{inspect.getdoc(callback)}", ""]
+    lines = [f"### `darts {name}` {{ #{_anchor(name)} }}", "", f"{inspect.getdoc(callback)}", ""]
     if epilog:
         lines += ["```sh", _plain(epilog).removeprefix("Example: "), "```", ""]
     for model in _models(callback):

@@ -123,6 +123,7 @@ REQUIRED = {
     "lightning_checkpoint": "l",
     "out_directory": "o",
     "run_name": "r",
+    "sweep_id": "s",
 }
 
 
