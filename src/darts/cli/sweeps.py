@@ -92,7 +92,7 @@ def _say_counts(status: "SweepStatus") -> None:
     of = "" if status.total is None else f" of {status.total}"
     say(f"sweep {status.sweep_id}: {status.counts.get('complete', 0)}{of} trials complete ({counts or 'none begun'})")
     if status.seconds_per_trial is not None:
-        left = "" if status.seconds_left is None else f"; about {span(status.seconds_left)} left"
+        left = f"; about {span(status.seconds_left)} left" if status.seconds_left else ""
         say(f"a trial takes {span(status.seconds_per_trial)} on average{left}")
 
 
@@ -119,8 +119,8 @@ def _say_best(status: "SweepStatus") -> None:
     deviation = "" if status.best.deviation is None else f" ± {status.best.deviation:.4f} from run to run"
     unstable = ", unstable: a metric of a run is 0" if status.best.is_unstable else ""
     score = f"score {status.best.score:.4f}{deviation}{unstable}"
-    title = f"best so far: trial {status.best.number} ({status.best.cv_name}), {score}"
-    say_table(title, ("hyperparameter", "value"), list(status.best.params.items()))
+    say(f"best so far: trial {status.best.number} ({status.best.cv_name}), {score}")
+    say_table("", ("hyperparameter", "value"), list(status.best.params.items()))
 
 
 def span(seconds: float) -> str:

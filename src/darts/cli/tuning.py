@@ -169,8 +169,9 @@ def _say_best(result: "SweepResult") -> None:
     if result.best is None or result.best_point is None:
         say("no trial has a score so far.")
         return
+    say(f"best so far: trial {result.best}, score {result.best_score:.4f}")
     say_table(
-        f"best so far: trial {result.best}, score {result.best_score:.4f}",
+        "",
         ("hyperparameter", "value"),
         list(result.best_point.items()),
     )
