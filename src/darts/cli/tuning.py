@@ -9,7 +9,7 @@ import typer
 from darts.cli.config import CommonConfig
 from darts.cli.options import config_options
 from darts.cli.output import command_line, say, say_metrics, say_next, say_table
-from darts.core.errors import Interrupted
+from darts.core.errors import Interrupted, interruptible
 from darts.training.config import DatasetConfig, FitConfig, Hyperparameters, LoggingConfig
 from darts.tune.config import (
     CrossValidationConfig,
@@ -86,11 +86,12 @@ def cross_validation_smp(
 
 @contextmanager
 def goes_on_with(command: str) -> Iterator[None]:
-    """Let an interruption say the command that goes on."""
+    """Let an interruption say the command that goes on, also one that comes between two runs."""
     try:
-        yield
+        with interruptible():
+            yield
     except Interrupted as stop:
-        raise Interrupted(f"{stop} Go on with: {command}", stop.exit_code, stop.checkpoint) from None
+        raise Interrupted(f"{stop} Go on with: {command}", stop.exit_code) from None
 
 
 def _say_cross_validation(plan: "CrossValidationPlan", again: str) -> None:

@@ -13,7 +13,11 @@ DartsError            the command fails, exit code 1
 A message states the rule, what came, and the way out, in one line.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_SIGNALS = 128
 
 
 def one_line(error: BaseException, length: int = 200) -> str:
@@ -70,3 +74,21 @@ class Interrupted(DartsError):  # noqa: N818 -- it is no error
         super().__init__(message)
         self.exit_code = exit_code
         self.checkpoint = checkpoint
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C, and an exit with the code of a signal, into an interruption.
+
+    Raises
+    ------
+    Interrupted
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped.", 130) from None
+    except SystemExit as stop:
+        if isinstance(stop.code, int) and stop.code > _SIGNALS:
+            raise Interrupted("stopped.", stop.code) from None
+        raise

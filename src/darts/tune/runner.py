@@ -10,7 +10,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from darts.core.errors import DatasetError, Interrupted, SweepError, one_line
+from darts.core.errors import DatasetError, Interrupted, SweepError, interruptible, one_line
 from darts.core.files import make_directory
 from darts.core.log import console, get_logger
 from darts.training.devices import resolve_devices
@@ -29,7 +29,6 @@ MOST_EQUAL_FAILURES = 3
 """Trials in a row that may fail for the same reason before a runner stops."""
 _TABLE_SECONDS = 30.0
 """The table of all trials is written as often as this at the most, but for failures and the end."""
-_SIGNALS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +112,8 @@ def run_trials(sweep: Sweep, n_trials: int | None, grace: float, execute: Execut
     owner = this_process(", ".join(plan.settings.fit.device))
     trials = SharedTrials(sweep.study, plan.space.distributions(), sweep.locks, owner, grace, plan.limit)
     try:
-        finished = _work(trials, plan, n_trials, execute or cross_validate_trial)
-    except KeyboardInterrupt:
-        raise Interrupted("stopped.", 130) from None
-    except SystemExit as stop:
-        if isinstance(stop.code, int) and stop.code > _SIGNALS:
-            raise Interrupted("stopped.", stop.code) from None
-        raise
+        with interruptible():
+            finished = _work(trials, plan, n_trials, execute or cross_validate_trial)
     finally:
         trials.close()
     return _result(sweep, finished)
