@@ -79,6 +79,7 @@ def test_a_tune_goes_on_by_its_name_and_can_be_made_longer(place, quick, tmp_pat
     space.write_text(f"hyperparameters:\n  learning_rate: {{low: 1e-4, high: 1e-2}}\n  model_encoder: {ENCODER}\n")
     first = ("tune-smp", *place, "--hpconfig", space, "--tune-name", "t")
     assert "finished 2 trials" in succeeds(run(*first, "--n-trials", 2))
+    assert "finished 0 trials" in succeeds(run(*place_only(place), "--tune-name", "t"))
     assert "finished 1 trials" in succeeds(run(*place_only(place), "--tune-name", "t", "--n-trials", 3))
 
 

@@ -156,6 +156,8 @@ def test_the_total_is_kept_and_may_be_raised(sweep, tmp_path):
     assert sweep(sweep_id="mine", device="cpu", n_trials=9, total_trials=2).finished == (0, 1)
     assert sweep(sweep_id="mine", device="cpu", n_trials=9).finished == ()
     assert sweep(sweep_id="mine", device="cpu", n_trials=9, total_trials=3).finished == (2,)
+    assert sweep(sweep_id="mine", device="cpu", n_trials=9, total_trials=2).finished == ()
+    assert record_of(tmp_path, "mine").user_attrs["total_trials"] == 3
 
 
 def test_the_record_says_what_the_sweep_is(sweep, tmp_path):

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from darts.core.config import Config, setting_to_flag
+from darts.tune.settings import PLACE
 
 
 def say(text: str) -> None:
@@ -26,18 +27,28 @@ def flags(config: Config, only: str | None = None) -> list[str]:
     ]
 
 
+def place_flags(*configs: Config) -> list[str]:
+    """The flags, of those that were given, that say where and how work is done, but for the device."""
+    return [
+        word
+        for config in configs
+        for name in type(config).model_fields
+        if name in config.model_fields_set & PLACE - {"device"}
+        for word in flags(config, only=name)
+    ]
+
+
 def command_line(command: str, data: Config, fit: Config, logging: Config, **settings: Any) -> str:
     """What to type to go on with a command that keeps its settings under a name.
 
     Parameters
     ----------
     data, fit, logging
-        Only where the work is done is taken from them; all other settings are kept.
+        Only where and how the work is done is taken from them; all other settings are kept.
     settings
         The name, and what else is to be given again.
     """
-    where = {"train_data_dir": data, "artifact_dir": logging, "device": fit}
-    words = [word for name, config in where.items() for word in flags(config, only=name)]
+    words = [*place_flags(data, fit, logging), *flags(fit, only="device")]
     for name, value in settings.items():
         words += (
             [] if value is False else [setting_to_flag(name)] if value is True else [setting_to_flag(name), str(value)]

@@ -8,7 +8,7 @@ import typer
 
 from darts.cli.config import CommonConfig
 from darts.cli.options import config_options
-from darts.cli.output import command_line, say, say_metrics, say_next, say_table
+from darts.cli.output import command_line, flags, place_flags, say, say_metrics, say_next, say_table
 from darts.core.errors import Interrupted, interruptible
 from darts.training.config import DatasetConfig, FitConfig, Hyperparameters, LoggingConfig
 from darts.tune.config import (
@@ -220,17 +220,10 @@ def _runner_words(
     sweep: "Sweep", settings: "CrossValidationSettings", config: SweepConfig, device: Sequence[str]
 ) -> list[str]:
     """The command that starts a runner on a device, without the name of the program."""
-    from darts.cli.output import flags
-
     chosen = config.model_copy(
         update={"sweep_id": sweep.plan.name, "sweep_db": None, "sweep_config": None, "runners_on": ()}
     )
-    where = [
-        "--train-data-dir",
-        str(settings.data.train_data_dir),
-        "--artifact-dir",
-        str(settings.logging.artifact_dir),
-    ]
+    where = place_flags(settings.data, settings.fit, settings.logging)
     return ["optuna-sweep-smp", *where, *flags(chosen), *(word for one in device for word in ("--device", one))]
 
 

@@ -19,6 +19,7 @@ from darts.tune.plan import CrossValidationPlan, plan_cross_validation
 from darts.tune.score import check_score_is_unstable, parse_scoring_metrics, score_of_run
 from darts.tune.settings import settings_record
 from darts.tune.space import Value
+from darts.tune.storage import persistently
 from darts.tune.sweep import Sweep, SweepPlan
 from darts.tune.table import best_trial, write_trials_table
 from darts.tune.trials import AskedTrial, SharedTrials, this_process
@@ -116,7 +117,7 @@ def run_trials(sweep: Sweep, n_trials: int | None, grace: float, execute: Execut
             finished = _work(trials, plan, n_trials, execute or cross_validate_trial)
     finally:
         trials.close()
-    return _result(sweep, finished)
+    return persistently(lambda: _result(sweep, finished))
 
 
 def _ended_trials(

@@ -6,7 +6,7 @@ from typing import Any
 from darts.core.config import Config, build_configs, resolved_settings, setting_to_flag, to_toml_value
 from darts.core.errors import ConfigError
 
-_PLACE = frozenset(
+PLACE = frozenset(
     "train_data_dir artifact_dir num_workers device in_memory log_every_n_steps plot_every_n_val_epochs wandb_entity "
     "wandb_project".split()
 )
@@ -46,7 +46,7 @@ def join_settings(
     known = {name for model in models.values() for name in model.model_fields}
     before = {name: value for name, value in recorded.items() if name in known}
     given = {name: getattr(group, name) for group in groups.values() for name in group.model_fields_set}
-    may_differ = _PLACE | free
+    may_differ = PLACE | free
     rebuilt = {name: value for group in build_configs(models, before).values() for name, value in group}
     differing = [name for name, value in given.items() if name not in may_differ and rebuilt[name] != value]
     if differing:

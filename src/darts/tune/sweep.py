@@ -16,6 +16,7 @@ from optuna.storages import RDBStorage
 from darts.core.artifacts import SweepDirectory, sweep_directory
 from darts.core.config import Config
 from darts.core.errors import ConfigError, SweepError
+from darts.core.log import get_logger
 from darts.core.names import random_name, safe_name
 from darts.core.seeds import SPLIT_SEED
 from darts.dataset.reader import open_dataset
@@ -30,6 +31,8 @@ from darts.tune.space import Space
 from darts.tune.space_files import SpaceFile, read_space_file
 from darts.tune.storage import explained, make_place, open_storage, patiently_at_start, shown_url
 from darts.tune.trials import TOTAL_TRIALS
+
+_log = get_logger(__name__)
 
 Method = Literal["random", "grid", "bayes"]
 
@@ -113,6 +116,8 @@ class SweepRequest:
         None takes that of the file, or of the sweep that is joined.
     total_trials
         Of all runners together; None leaves it as it is.
+    total_if_new
+        The same for a new sweep, when nothing was said.
     """
 
     url: sa.URL
@@ -122,6 +127,7 @@ class SweepRequest:
     method: Method | None = None
     pruner: SpacePruner | None = None
     total_trials: int | None = None
+    total_if_new: int | None = None
 
 
 def open_sweep(settings: CrossValidationSettings, request: SweepRequest) -> Sweep:
@@ -214,8 +220,9 @@ def _create(plan: SweepPlan, request: SweepRequest, locks: Locks) -> tuple[Study
         )
         if RECORD in study.user_attrs:
             return study, False
-        if request.total_trials is not None:
-            study.set_user_attr(TOTAL_TRIALS, request.total_trials)
+        total = request.total_trials or request.total_if_new
+        if total is not None:
+            study.set_user_attr(TOTAL_TRIALS, total)
         study.set_user_attr(RECORD, plan.record())
         return study, True
 
@@ -281,9 +288,19 @@ def _join(
     _require_same(plan, file, request)
     fingerprint = open_dataset(plan.settings.data.train_data_dir).manifest.fingerprint or "none"
     require_same_dataset(record, fingerprint, f"the sweep {name}")
-    if request.total_trials is not None and study.user_attrs.get(TOTAL_TRIALS) != request.total_trials:
-        study.set_user_attr(TOTAL_TRIALS, request.total_trials)
+    _raise_total(study, request.total_trials)
     return Sweep(plan, _with_sampler(study, plan), request.url, locks, False)
+
+
+def _raise_total(study: Study, total: int | None) -> None:
+    """A total may be raised; a runner that comes back with the old command must not lower it again."""
+    before = study.user_attrs.get(TOTAL_TRIALS)
+    if total is None or total == before:
+        return
+    if before is not None and total < before:
+        _log.warning("the sweep has a total of %d trials, which is not lowered to %d.", before, total)
+        return
+    study.set_user_attr(TOTAL_TRIALS, total)
 
 
 def joined_plan(name: str, record: Mapping[str, Any], settings: CrossValidationSettings) -> SweepPlan:

@@ -155,7 +155,7 @@ class SharedTrials:
         self._distributions = distributions
         self._trial_id: int | None = None
         self._stopping = threading.Event()
-        locks.hold(owner.runner)
+        persistently(lambda: locks.hold(owner.runner))
         self._heart = threading.Thread(target=self._beat, daemon=True)
         self._heart.start()
 

@@ -62,13 +62,15 @@ def plan_tune(settings: CrossValidationSettings, tune: TuneConfig) -> SweepPlan:
 
 
 def _request(settings: CrossValidationSettings, tune: TuneConfig) -> SweepRequest:
+    count = None if isinstance(tune.n_trials, str) else tune.n_trials
     return SweepRequest(
         url=database_url(None, {}, settings.logging.artifact_dir),
         name=tune.tune_name,
         space_file=tune.hpconfig,
         may_join=tune.tune_name is not None,
         method="grid" if tune.n_trials == "grid" else None,
-        total_trials=None if isinstance(tune.n_trials, str) else tune.n_trials,
+        total_trials=count if "n_trials" in tune.model_fields_set else None,
+        total_if_new=count,
     )
 
 
