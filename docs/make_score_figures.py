@@ -78,7 +78,7 @@ def main() -> None:
 
 def draw(pair: Pair) -> Figure:
     """One panel for each strategy, with one scale of colours for all."""
-    figure = Figure(figsize=(10.4, 10.0), facecolor="none")
+    figure = Figure(figsize=(10.4, 9.4), facecolor="none")
     _card(figure)
     axes = figure.subplots(
         2, 2, sharex=True, sharey=True, gridspec_kw={"left": 0.1, "right": 0.855, "bottom": 0.085, "top": 0.94}

@@ -151,6 +151,17 @@ def test_runs_are_reused_from_the_study_where_the_disk_is_another(work, tmp_path
     assert work.trials[0].value == 0.5
 
 
+def test_runs_of_an_older_sweep_of_the_same_name_are_not_taken_for_its_own(work, tmp_path, space_file):
+    work()
+    (tmp_path / "s.db").unlink()
+    assert work().best_score == 0.5
+    assert work.ran == []  # the same sweep, whose database was lost
+    (tmp_path / "s.db").unlink()
+    space_file.write_text(space_file.read_text().replace("0.01,", "0.02,"))
+    with pytest.raises(SweepError, match=r"s-cv0 holds runs with another learning_rate; choose another name"):
+        work()
+
+
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (SystemExit(129), 129)])
 def test_a_signal_outside_of_training_ends_as_an_interruption(stop, code, work, monkeypatch):
     def raises(spec):

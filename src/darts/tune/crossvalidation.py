@@ -7,6 +7,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ import torch
 
 from darts.core.artifacts import RunDirectory, cross_validation_directory
 from darts.core.config import keyword_settings
-from darts.core.errors import DatasetError, Interrupted, RunError, one_line
+from darts.core.errors import DatasetError, Interrupted, RunError, SweepError, one_line
 from darts.core.files import make_directory, write_atomically, write_text
 from darts.core.log import console, get_logger
 from darts.core.names import random_name
@@ -33,7 +34,7 @@ from darts.tune.plan import (
     plan_cross_validation,
 )
 from darts.tune.score import check_score_is_unstable, score_from_runs
-from darts.tune.settings import join_settings, require_same_dataset, settings_record
+from darts.tune.settings import differing_settings, join_settings, require_same_dataset, settings_record
 
 _log = get_logger(__name__)
 
@@ -127,15 +128,37 @@ def run_missing(plan: CrossValidationPlan, known: Mapping[str, RunInfo]) -> Iter
     Raises
     ------
     Interrupted, DatasetError, OSError
+    SweepError
+        When the folder holds runs of something else.
     """
     make_directory(plan.directory.path, RunError)
-    if not plan.directory.config.exists():
-        write_text(plan.directory.config, tomli_w.dumps({"darts": {**plan.record, "cv_name": plan.cv_name}}))
+    _claim(plan)
     infos: list[RunInfo] = []
     for number, spec in enumerate(plan.runs, start=1):
         infos.append(known.get(spec.run_name) or _run_one(spec, plan, number))
         write_run_infos(summarise(plan, infos))
         yield infos[-1]
+
+
+def _claim(plan: CrossValidationPlan) -> None:
+    """Write what the runs of a folder are runs of, or see that those that are there are of the same.
+
+    A new sweep with the name of an old one, whose database is gone, would else take its runs for those of other points.
+    """
+    config = plan.directory.config
+    if not config.exists():
+        write_text(config, tomli_w.dumps({"darts": {**plan.record, "cv_name": plan.cv_name}}))
+        return
+    if other := differing_settings(_recorded(config), plan.record, _FREE):
+        raise SweepError(
+            f"{plan.directory.path} holds runs with another {', '.join(other)}; choose another name, or move the folder "
+            "away."
+        )
+
+
+def _recorded(config: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = tomllib.loads(config.read_text(encoding="utf-8"))["darts"]
+    return settings
 
 
 def _run_one(spec: RunSpec, plan: CrossValidationPlan, number: int) -> RunInfo:
@@ -218,7 +241,7 @@ def plan_named_cross_validation(settings: CrossValidationSettings, cv_name: str 
     fingerprint = open_dataset(settings.data.train_data_dir).manifest.fingerprint or "none"
     if directory.config.exists():
         what = f"the cross-validation {name}"
-        recorded = tomllib.loads(directory.config.read_text(encoding="utf-8"))["darts"]
+        recorded = _recorded(directory.config)
         settings = CrossValidationSettings.of(join_settings(recorded, settings.groups, what, _FREE))
         require_same_dataset(recorded, fingerprint, what)
     record = settings_record(settings.groups) | {"dataset_fingerprint": fingerprint}

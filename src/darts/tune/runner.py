@@ -192,7 +192,7 @@ def cross_validate_trial(trials: SharedTrials, asked: AskedTrial, plan: SweepPla
         record = settings_record(settings.groups) | {"dataset_fingerprint": plan.dataset_fingerprint}
         cv = plan_cross_validation(settings, cv_name, plan.name, record)
         return _run_all(trials, asked, cv)
-    except (Interrupted, DatasetError, OSError):
+    except (Interrupted, DatasetError, SweepError, OSError):
         raise  # every trial would end so
     except Exception as error:  # noqa: BLE001 -- a point may be wrong in ways that nobody has thought of
         _log.debug("trial %d failed", asked.number, exc_info=error)

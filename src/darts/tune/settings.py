@@ -15,7 +15,9 @@ PLACE = frozenset(
 
 def settings_record(groups: Mapping[str, Config]) -> dict[str, Any]:
     """The settings as TOML and JSON can hold them, with whole paths; the device belongs to a runner, not to them."""
-    record = resolved_settings(*groups.values())
+    # Read again, a default is spelt out as a given value is, so that two records of the same settings are equal.
+    models = {name: type(group) for name, group in groups.items()}
+    record = resolved_settings(*build_configs(models, resolved_settings(*groups.values())).values())
     for name in ("train_data_dir", "artifact_dir"):
         record[name] = str(next(getattr(group, name) for group in groups.values() if hasattr(group, name)).resolve())
     return {name: value for name, value in record.items() if name != "device"}
@@ -61,6 +63,11 @@ def join_settings(
 
 def _shown(value: Any) -> str:
     return str(to_toml_value(value))
+
+
+def differing_settings(recorded: Mapping[str, Any], now: Mapping[str, Any], free: frozenset[str]) -> list[str]:
+    """The names of the settings that make another result, and aren't what they were."""
+    return sorted(name for name in {*recorded, *now} - PLACE - free if name in now and recorded.get(name) != now[name])
 
 
 def require_same_dataset(recorded: Mapping[str, Any], fingerprint: str, what: str) -> None:
