@@ -75,6 +75,17 @@ def test_a_mutex_lets_one_in_at_a_time(database, tmp_path):
     assert counter.read_text() == "100"
 
 
+def test_a_session_that_had_a_turn_may_be_silent_for_long_after_it(locks, monkeypatch):
+    """As that of a runner is that is stopped: it keeps its lock."""
+    monkeypatch.setattr("darts.tune.locks._MUTEX_SECONDS", 1)
+    first, second = locks
+    with first.mutex("turn"):
+        pass
+    first.hold("0000002a")
+    time.sleep(2.5)
+    assert second.is_held("0000002a")
+
+
 def test_a_mutex_is_free_after_an_error(locks):
     with pytest.raises(ZeroDivisionError), locks[0].mutex("turn"):
         raise ZeroDivisionError

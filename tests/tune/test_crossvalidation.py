@@ -93,6 +93,8 @@ def test_more_seeds_run_only_what_is_missing(tiny):
     first = cross_validation_smp(**tiny | {"n_folds": 1, "n_randoms": 1, "cv_name": "a"})
     second = cross_validation_smp(**tiny | {"n_folds": 2, "n_randoms": 1, "cv_name": "a"})
     assert second.runs[0] == first.runs[0]
+    place = {name: tiny[name] for name in ("train_data_dir", "artifact_dir", "device")}
+    assert cross_validation_smp(**place, cv_name="a").runs == second.runs
     assert len(second.runs) == len(starts(tiny["artifact_dir"])) == 2
 
 

@@ -79,7 +79,8 @@ def test_a_run_that_fails_fails_its_trial_and_the_sweep_goes_on(work):
 
 def test_failures_in_a_row_for_one_reason_stop_the_runner(work):
     def metric(spec):
-        raise ValueError(f"no memory for {spec.run_name}, step {len(spec.run_name)}")
+        number = int(spec.cv_name.removeprefix("s-cv"))
+        raise ValueError(f"no memory for {spec.run_name}, samples {list(range(2, 4 + number))}")
 
     with pytest.raises(SweepError, match=r"the last 3 trials of this runner failed for the same reason: no memory"):
         work(metric, trials=10)

@@ -64,7 +64,9 @@ def test_join_without_a_device_is_an_error(sweep):
 
 def test_a_name_in_the_file_that_is_taken_is_an_error(sweep):
     sweep(device="cpu")
-    with pytest.raises(SweepError, match=r"there is a sweep 'tiny' already; join it with --sweep-id tiny"):
+    with pytest.raises(
+        SweepError, match=r"there is a sweep 'tiny' already; go on with it by its name \(--sweep-id tiny"
+    ):
         sweep(device="cpu")
 
 

@@ -10,6 +10,7 @@ from darts.core.errors import SweepError
 from darts.tune.config import SweepReportConfig, SweepViewConfig
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
     from optuna import Study
     from optuna.storages import RDBStorage
 
@@ -19,12 +20,37 @@ if TYPE_CHECKING:
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
-def _open(config: SweepViewConfig | SweepReportConfig) -> tuple["RDBStorage", "Locks"]:
+def sweep_url(config: SweepViewConfig | SweepReportConfig) -> "sa.URL":
+    """The database that is looked into."""
     from darts.tune.storage import database_url
-    from darts.tune.sweep import open_database
 
     given = config.sweep_db.get_secret_value() if config.sweep_db else None
-    url = database_url(given, os.environ, config.artifact_dir)
+    return database_url(given, os.environ, config.artifact_dir)
+
+
+def is_found_without_flag(url: "sa.URL", artifact_dir: Path) -> bool:
+    """Whether a command finds this database by itself."""
+    from darts.tune.storage import database_url
+
+    return url == database_url(None, os.environ, artifact_dir)
+
+
+def database_words(url: "sa.URL", artifact_dir: Path) -> list[str]:
+    """The flag that names a database, where a command doesn't find it by itself; never with a password."""
+    from darts.tune.storage import has_password, shown_url
+
+    return [] if is_found_without_flag(url, artifact_dir) or has_password(url) else ["--sweep-db", shown_url(url)]
+
+
+def sweep_words(name: str, url: "sa.URL", artifact_dir: Path) -> list[str]:
+    """The flags by which `darts sweep` finds a sweep."""
+    return ["--sweep-id", name, "--artifact-dir", str(artifact_dir), *database_words(url, artifact_dir)]
+
+
+def _open(config: SweepViewConfig | SweepReportConfig) -> tuple["RDBStorage", "Locks"]:
+    from darts.tune.sweep import open_database
+
+    url = sweep_url(config)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         raise SweepError(f"there is no sweep database {url.database}; check --artifact-dir, or give --sweep-db.")
     return open_database(url)
@@ -63,7 +89,7 @@ def say_sweeps(config: SweepViewConfig) -> None:
         say("there is no sweep in the database.")
         return
     say_table("sweeps", ("sweep", "complete", "of", "runners", "best score"), rows)
-    say_next("darts", "sweep", "status", "--sweep-id", rows[-1][0])
+    say_next("darts", "sweep", "status", *sweep_words(rows[-1][0], sweep_url(config), config.artifact_dir))
 
 
 def _living(locks: "Locks") -> Any:
@@ -84,7 +110,7 @@ def say_status(config: SweepViewConfig, name: str) -> None:
     _say_best(status)
     for failed in status.failed:
         say(f"trial {failed.number} failed: {failed.reason}")
-    say_next("darts", "sweep", "report", "--sweep-id", name, "--artifact-dir", config.artifact_dir)
+    say_next("darts", "sweep", "report", *sweep_words(name, sweep_url(config), config.artifact_dir))
 
 
 def _say_counts(status: "SweepStatus") -> None:

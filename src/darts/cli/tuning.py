@@ -1,5 +1,6 @@
 """`cross-validation-smp`, `tune-smp`, `optuna-sweep-smp`, and the group `sweep`."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from darts.tune.config import (
 )
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from darts.tune.crossvalidation import CrossValidationResult
     from darts.tune.plan import CrossValidationPlan, CrossValidationSettings
     from darts.tune.runner import SweepResult
@@ -133,29 +136,32 @@ def tune_smp(
 
     settings = CrossValidationSettings(data, hyperparameters, fit, logging, cv)
     if common.dry_run:
-        _say_plan(plan_tune(settings, tune))
+        _say_plan(plan_tune(settings, tune), None if isinstance(tune.n_trials, str) else tune.n_trials)
         return
     sweep = open_tune(settings, tune)
     more = {"n_trials": tune.n_trials, "retrain_and_test": tune.retrain_and_test}
     again = command_line("tune-smp", data, fit, logging, tune_name=sweep.plan.name, **more)
     say(f"tune {sweep.plan.name}; if it is stopped, it goes on with: {again}")
     with goes_on_with(again):
-        _say_tuned(run_tune(sweep, tune.retrain_and_test), logging)
+        _say_tuned(run_tune(sweep, tune.retrain_and_test), sweep.url, logging)
 
 
-def _say_plan(plan: "SweepPlan") -> None:
+def _say_plan(plan: "SweepPlan", total: int | None) -> None:
     from darts.tune.space import describe
 
     say_table(f"search space of {plan.name}", ("hyperparameter", "values"), describe(plan.space))
     runs = plan.record()["runs_per_trial"]
-    points = "without end" if plan.limit is None else f"{plan.limit} in all"
-    say(f"would search it by method {plan.method}, {points}; each point is a cross-validation of {runs} runs.")
+    points = min((count for count in (plan.limit, total) if count is not None), default=None)
+    many = "without end" if points is None else f"{points} in all"
+    say(f"would search it by method {plan.method}, {many}; each point is a cross-validation of {runs} runs.")
 
 
-def _say_tuned(result: "TuneResult", logging: LoggingConfig) -> None:
+def _say_tuned(result: "TuneResult", url: "sa.URL", logging: LoggingConfig) -> None:
+    from darts.cli.sweeps import sweep_words
+
     _say_best(result.sweep)
     if result.tested is None or result.best_run is None:
-        say_next("darts", "sweep", "report", "--sweep-id", result.sweep.name, "--artifact-dir", logging.artifact_dir)
+        say_next("darts", "sweep", "report", *sweep_words(result.sweep.name, url, logging.artifact_dir))
         return
     say_metrics(f"the best point, trained on the whole train split, on {result.tested.patches} test patches",
                 result.tested.metrics)  # fmt: skip
@@ -190,22 +196,30 @@ def optuna_sweep_smp(
 ) -> None:
     """Search hyperparameters with many runners that share a database: make a sweep, or join it with --sweep-id."""
     from darts.cli.runners import run_here, start_runners
+    from darts.cli.sweeps import sweep_words
     from darts.tune.optuna_sweep import open_requested, plan_requested
     from darts.tune.plan import CrossValidationSettings
 
     settings = CrossValidationSettings(data, hyperparameters, fit, logging, cv)
     if common.dry_run:
-        _say_plan(plan_requested(settings, sweep))
+        _say_plan(plan_requested(settings, sweep), sweep.total_trials)
         return
     opened = open_requested(settings, sweep)
-    _say_sweep(opened, _runner_command(opened, settings, sweep, ["cpu" if fit.device == ("cpu",) else "1"]))
+    _say_sweep(opened, _runner_command(opened, settings, sweep, _another(fit)))
     if sweep.runners_on:
         opened.locks.close()
         start_runners(opened.url, [_runner_words(opened, settings, sweep, [device]) for device in sweep.runners_on])
     elif "device" in fit.model_fields_set:
         with goes_on_with(_runner_command(opened, settings, sweep, fit.device)):
             _say_best(run_here(opened, sweep))
-        say_next("darts", "sweep", "report", *_sweep_words(opened, settings))
+        say_next("darts", "sweep", "report", *sweep_words(opened.plan.name, opened.url, logging.artifact_dir))
+
+
+def _another(fit: FitConfig) -> list[str]:
+    """A device for the next runner: the first one, unless this runner is on it."""
+    if "device" not in fit.model_fields_set:
+        return ["0"]
+    return ["cpu" if fit.device == ("cpu",) else "1"]
 
 
 def _say_sweep(sweep: "Sweep", another: str) -> None:
@@ -231,25 +245,13 @@ def _runner_command(
     sweep: "Sweep", settings: "CrossValidationSettings", config: SweepConfig, device: Sequence[str]
 ) -> str:
     """The same as a person types it: the URL of the database is part of it, unless it holds a password."""
-    import shlex
+    from darts.cli.sweeps import database_words, is_found_without_flag
 
-    from darts.tune.storage import has_password, shown_url
-
-    words = ["darts", *_runner_words(sweep, settings, config, device)]
-    if config.sweep_db is None:
-        return shlex.join(words)
-    if has_password(sweep.url):
-        return f"{shlex.join(words)} (with the URL of the database in DARTS_SWEEP_DB)"
-    return shlex.join([*words, "--sweep-db", shown_url(sweep.url)])
-
-
-def _sweep_words(sweep: "Sweep", settings: "CrossValidationSettings") -> list[str]:
-    from darts.tune.storage import has_password, shown_url
-
-    words = ["--sweep-id", sweep.plan.name, "--artifact-dir", str(settings.logging.artifact_dir)]
-    if sweep.url.get_backend_name() != "sqlite" and not has_password(sweep.url):
-        words += ["--sweep-db", shown_url(sweep.url)]
-    return words
+    where = database_words(sweep.url, settings.logging.artifact_dir)
+    command = shlex.join(["darts", *_runner_words(sweep, settings, config, device), *where])
+    if where or is_found_without_flag(sweep.url, settings.logging.artifact_dir):
+        return command
+    return f"{command} (with the URL of the database in DARTS_SWEEP_DB)"
 
 
 def sweep_status(*, sweep: SweepViewConfig, common: CommonConfig) -> None:
@@ -266,11 +268,11 @@ def sweep_status(*, sweep: SweepViewConfig, common: CommonConfig) -> None:
 
 def sweep_report(*, report: SweepReportConfig, common: CommonConfig) -> None:
     """Draw a sweep as one HTML page: history, importance, parallel coordinates, slices, the best trials and their folds."""
-    from darts.cli.sweeps import write_sweep_report
+    from darts.cli.sweeps import sweep_url, sweep_words, write_sweep_report
 
     if common.dry_run:
         say(f"would draw {report.sweep_id}.")
         return
     path = write_sweep_report(report)
     say(f"wrote {path}; open it in a browser.")
-    say_next("darts", "sweep", "status", "--sweep-id", report.sweep_id, "--artifact-dir", report.artifact_dir)
+    say_next("darts", "sweep", "status", *sweep_words(report.sweep_id, sweep_url(report), report.artifact_dir))

@@ -146,14 +146,15 @@ def _claim(plan: CrossValidationPlan) -> None:
     A new sweep with the name of an old one, whose database is gone, would else take its runs for those of other points.
     """
     config = plan.directory.config
-    if not config.exists():
-        write_text(config, tomli_w.dumps({"darts": {**plan.record, "cv_name": plan.cv_name}}))
-        return
-    if other := differing_settings(_recorded(config), plan.record, _FREE):
+    recorded = _recorded(config) if config.exists() else {}
+    if other := differing_settings(recorded, plan.record, _FREE) if recorded else []:
         raise SweepError(
             f"{plan.directory.path} holds runs with another {', '.join(other)}; choose another name, or move the folder "
             "away."
         )
+    record = {**plan.record, "cv_name": plan.cv_name}
+    if recorded != record:  # the next start goes on with as many seeds as this one
+        write_text(config, tomli_w.dumps({"darts": record}))
 
 
 def _recorded(config: Path) -> dict[str, Any]:

@@ -152,6 +152,12 @@ class _SessionLocks:
     def _before_a_turn(self, connection: sa.Connection) -> None:
         """What a session needs that is to hold a mutex."""
 
+    def _after_a_turn(self, connection: sa.Connection) -> None:
+        """The same session may come to hold the lock of a runner, and wait for days."""
+
+    def _before_a_life(self, connection: sa.Connection) -> None:
+        """What a session needs that is to hold the lock of a runner."""
+
     def _take_turn(self, connection: sa.Connection, name: str) -> bool:
         raise NotImplementedError
 
@@ -174,6 +180,7 @@ class _SessionLocks:
             finally:
                 with contextlib.suppress(sa.exc.SQLAlchemyError):  # the server freed it with the connection
                     self._free(connection, "turn", name)
+                    self._after_a_turn(connection)
 
     def hold(self, runner: str) -> None:
         """Hold the lock of a runner, in a session of its own, also after that was lost."""
@@ -192,6 +199,7 @@ class _SessionLocks:
         if self._session is None:
             self._runner = None
             self._session = self._engine.connect()
+            self._before_a_life(self._session)
         return self._session
 
     def beat(self, trial_id: int) -> None:
@@ -222,9 +230,19 @@ class PostgresLocks(_SessionLocks):
 
     def _before_a_turn(self, connection: sa.Connection) -> None:
         connection.execute(sa.text(f"set lock_timeout = '{_WAIT_SECONDS}s'"))
+        self._end_when_idle(connection, _MUTEX_SECONDS)  # a holder that is stopped in its turn would stop all others
+
+    def _after_a_turn(self, connection: sa.Connection) -> None:
+        self._end_when_idle(connection, 0)
+
+    def _before_a_life(self, connection: sa.Connection) -> None:
+        self._end_when_idle(connection, 0)  # whatever the server has as its default
+
+    @staticmethod
+    def _end_when_idle(connection: sa.Connection, seconds: int) -> None:
+        """Let the server end a session that says nothing for so long; 0 never does."""
         if (connection.dialect.server_version_info or (0,)) >= (14,):
-            # A holder that is stopped in its turn would stop all others.
-            connection.execute(sa.text(f"set idle_session_timeout = '{_MUTEX_SECONDS}s'"))
+            connection.execute(sa.text(f"set idle_session_timeout = '{seconds}s'"))
 
     def _take_turn(self, connection: sa.Connection, name: str) -> bool:
         try:

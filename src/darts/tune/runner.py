@@ -163,7 +163,8 @@ def _work(trials: SharedTrials, plan: SweepPlan, n_trials: int | None, execute: 
 
 
 def _stop_if_hopeless(failures: list[str]) -> None:
-    alike = {re.sub(r"\d+", "#", reason) for reason in failures[-MOST_EQUAL_FAILURES:]}
+    # The numbers in a reason differ from trial to trial, and so does the length of a list of them.
+    alike = {re.sub(r"[\d.]+(, [\d.]+)*", "#", reason) for reason in failures[-MOST_EQUAL_FAILURES:]}
     if len(failures) >= MOST_EQUAL_FAILURES and len(alike) == 1:
         raise SweepError(
             f"the last {MOST_EQUAL_FAILURES} trials of this runner failed for the same reason: {failures[-1].rstrip('.')}; "
@@ -178,7 +179,8 @@ def _say_start(asked: AskedTrial, plan: SweepPlan) -> None:
 
 
 def _say_end(asked: AskedTrial, outcome: Outcome) -> None:
-    score = "" if outcome.score is None else f" score {outcome.score:.4f}"
+    unstable = ", unstable: a metric of a run is 0" if outcome.attributes.get("score_is_unstable") else ""
+    score = "" if outcome.score is None else f" score {outcome.score:.4f}{unstable}"
     word = {TrialState.COMPLETE: "", TrialState.PRUNED: " given up,", TrialState.FAIL: " failed:"}[outcome.state]
     reason = f" {outcome.reason}" if outcome.state == TrialState.FAIL else ""
     console.print(f"trial {asked.number}:{word}{score}{reason}", highlight=False, soft_wrap=True)

@@ -281,8 +281,8 @@ def _join(
         raise SweepError(f"the study {name!r} was not made by darts; choose another --sweep-id.")
     if not request.may_join:
         raise SweepError(
-            f"there is a sweep {name!r} already; join it with --sweep-id {name} and --device, or name the new one with "
-            "--sweep-id."
+            f"there is a sweep {name!r} already; go on with it by its name (--sweep-id {name} and --device, or --tune-name "
+            f"{name}), or give the new one another."
         )
     plan = joined_plan(name, record, settings)
     _require_same(plan, file, request)
