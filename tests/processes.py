@@ -20,6 +20,7 @@ def _enter(log: Path, environment: Mapping[str, str], action: Callable[..., Any]
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.environ.update(environment)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also when the tests themselves run under nohup
     action(*arguments)
 
 

@@ -117,7 +117,11 @@ def test_a_signal_that_asks_to_stop_becomes_the_exit_code(number, code):
         "module.main()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", waiting], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", waiting],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # also when the tests themselves run under nohup
     ) as p:
         assert p.stdout.readline() == "ready\n"
         started = time.monotonic()
