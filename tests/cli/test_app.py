@@ -109,7 +109,8 @@ def test_a_reader_that_goes_away_is_no_traceback():
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_that_asks_to_stop_becomes_the_exit_code(number, code):
     waiting = (
-        "import time, darts.cli.app as module\n"
+        "import signal, time, darts.cli.app as module\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # also when the tests themselves run under nohup
         "def wait():\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
@@ -117,11 +118,7 @@ def test_a_signal_that_asks_to_stop_becomes_the_exit_code(number, code):
         "module.main()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", waiting],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # also when the tests themselves run under nohup
+        [sys.executable, "-c", waiting], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as p:
         assert p.stdout.readline() == "ready\n"
         started = time.monotonic()
