@@ -2,16 +2,18 @@
 
     uv run python benchmarks/sweep_overhead.py [--runners 8] [--trials 5]
 
-Every trial is a cross-validation of two runs; their training is a pause, and all else is what a real runner does: asking,
-recording each run, writing tables, reporting. What a trial took beside its pauses is the overhead. Bare Optuna (ask,
-suggest, pause, tell) is measured in the same way, as the reference. The goal is less than 0.5 s for a trial with eight
-runners. Without pauses, runners do nothing but stand in each other's way; that row says how it is at the worst.
+Every trial is a cross-validation of two runs; their training is a pause of one second, give or take a half, since real
+ones don't end at the same instant either. All else is what a real runner does: asking, recording each run, writing tables,
+reporting. What a trial took beside its pauses is the overhead. Bare Optuna (ask, suggest, pause, tell) is measured in the
+same way, as the reference. The goal is less than 0.5 s for a trial with eight runners. Without pauses, runners do nothing
+but stand in each other's way; that row says how it is at the worst.
 """
 
 import argparse
 import itertools
 import multiprocessing
 import os
+import random
 import sys
 import tempfile
 import time
@@ -35,35 +37,55 @@ def work(kind, pause, database, dataset, folder, trials, start, results):
     from tune.fakes import fake_run
 
     torch.set_num_threads(1)
-    crossvalidation.run = fake_run(lambda _: time.sleep(pause) or 0.5)
+    clock = Clock(pause)
+    crossvalidation.run = fake_run(lambda _: clock.train())
     request = SweepRequest(database_url(database, {}, None), f"{kind}-{pause:g}", folder / "space.yaml")
     sweep = open_sweep(settings_for(dataset, folder), request)
     start.wait()
-    seconds = bare(sweep, trials, pause) if kind == "optuna" else ours(sweep, trials)
-    results.put([one - RUNS * pause for one in seconds])
+    ends = bare(sweep, trials, clock) if kind == "optuna" else ours(sweep, trials, clock)
+    results.put([after - before for before, after in itertools.pairwise(ends)])
 
 
-def ours(sweep, trials):
-    """Trials of a runner of darts; the time between the ends of two is one trial."""
+class Clock:
+    """Stands still while a training pauses."""
+
+    def __init__(self, pause):
+        self.pause, self.paused, self.draw = pause, 0.0, random.Random(os.getpid())
+
+    def train(self):
+        """Pause, and give a metric."""
+        seconds = self.pause * self.draw.uniform(0.5, 1.5)
+        began = time.perf_counter()
+        time.sleep(seconds)
+        self.paused += time.perf_counter() - began
+        return 0.5
+
+    def now(self):
+        """Seconds, without those that were pauses."""
+        return time.perf_counter() - self.paused
+
+
+def ours(sweep, trials, clock):
+    """The ends of the trials of a runner of darts, after its beginning."""
     from darts.tune import runner
 
-    ends = [time.perf_counter()]
+    ends = [clock.now()]
     said = runner._say_end
-    runner._say_end = lambda *arguments: (said(*arguments), ends.append(time.perf_counter()))
+    runner._say_end = lambda *arguments: (said(*arguments), ends.append(clock.now()))
     runner.run_trials(sweep, trials, 60.0)
-    return [after - before for before, after in itertools.pairwise(ends)]
+    return ends
 
 
-def bare(sweep, trials, pause):
-    """The same points by Optuna alone."""
-    seconds = []
+def bare(sweep, trials, clock):
+    """The same for Optuna alone."""
+    ends = [clock.now()]
     for _ in range(trials):
-        began = time.perf_counter()
         trial = sweep.study.ask(sweep.plan.space.distributions())
-        time.sleep(RUNS * pause)
+        for _ in range(RUNS):
+            clock.train()
         sweep.study.tell(trial, 0.5)
-        seconds.append(time.perf_counter() - began)
-    return seconds
+        ends.append(clock.now())
+    return ends
 
 
 def measure(kind, pause, database, dataset, folder, runners, trials):
