@@ -21,6 +21,7 @@ def _enter(log: Path, environment: Mapping[str, str], action: Callable[..., Any]
         os.dup2(descriptor, stream)
     os.environ.update(environment)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also when the tests themselves run under nohup
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # or in the background of a shell
     action(*arguments)
 
 

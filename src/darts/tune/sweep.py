@@ -29,7 +29,7 @@ from darts.tune.score import parse_scoring_metrics, score_direction
 from darts.tune.settings import join_settings, require_same_dataset, settings_record
 from darts.tune.space import Space
 from darts.tune.space_files import SpaceFile, read_space_file
-from darts.tune.storage import explained, make_place, open_storage, patiently_at_start, shown_url
+from darts.tune.storage import explained, make_place, open_storage, patiently_at_start, persistently, shown_url
 from darts.tune.trials import TOTAL_TRIALS
 
 _log = get_logger(__name__)
@@ -148,12 +148,13 @@ def open_sweep(settings: CrossValidationSettings, request: SweepRequest) -> Swee
         locks = open_locks(request.url)
         study = patiently_at_start(lambda: _find(request.url, locks, name))
     if study is not None:
-        return _join(study, name, settings, file, request, locks)
+        there = study
+        return persistently(lambda: _join(there, name, settings, file, request, locks))
     plan = _new_plan(name, settings, file, request)
     with explained(request.url):
         study, is_new = patiently_at_start(lambda: _create(plan, request, locks))
     if not is_new:
-        return _join(study, name, settings, file, request, locks)
+        return persistently(lambda: _join(study, name, settings, file, request, locks))
     return Sweep(plan, _with_sampler(study, plan), request.url, locks, True)
 
 
