@@ -72,7 +72,7 @@ def write_scenes(directory: Path, patches_of_scenes: list[int]) -> Path:
     """Write the scenes that are not there yet, and finish."""
     with writer_of(directory) as writer:
         if not writer.is_complete:
-            for number in range(len(writer.finished_scenes), len(patches_of_scenes)):
+            for number in range(len(writer.scenes), len(patches_of_scenes)):
                 writer.commit(stage_scene(writer, number, patches_of_scenes[number]))
             writer.finish()
     return directory

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from darts.core.bands import Band, get_bands
+from darts.core.bands import Band, get_bands, nextgen_bands
 from darts.core.config import RECORD_KEYS, read_config_file
 from darts.core.errors import DatasetError
 from darts.dataset.manifest import Manifest, read_manifest, software_versions, write_manifest
@@ -41,7 +41,7 @@ def test_the_file_says_what_the_contract_says(tmp_path):
     table = content["darts"]
     assert table["bands"] == ["nir", "ndvi", "own"]
     assert (table["lo"], table["hi"]) == ([-0.1, -1, -3.5], [0.5, 1, 7.25])
-    assert (table["unit"], table["fill"]) == (["reflectance", "1", "K"], [0, 0, 0.25])
+    assert (table["unit"], table["fill"]) == (["reflectance", "1", "K"], [0, 0.5, 0.25])
     assert (table["patch_size"], table["overlap"], table["schema_version"]) == (64, 8, 1)
     assert (table["n_patches"], table["fingerprint"]) == (7, "sha256:00")
     assert (table["all_touched"], table["s2_offset"], table["scl_ignore"]) == (False, "none", [0, 3])
@@ -63,7 +63,7 @@ def test_a_setting_cannot_take_the_place_of_what_the_dataset_is(tmp_path):
 def test_the_manifest_of_darts_nextgen_needs_bands_and_patch_size_only(tmp_path):
     (tmp_path / "config.toml").write_text('[darts]\nbands = ["red", "ndvi"]\npatch_size = 8\n')
     read = read_manifest(tmp_path)
-    assert read == Manifest(get_bands(["red", "ndvi"]), 8, 0, schema_version=None)
+    assert read == Manifest(nextgen_bands(["red", "ndvi"]), 8, 0, schema_version=None)
     assert read.is_complete
 
 

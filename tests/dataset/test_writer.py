@@ -296,7 +296,7 @@ def test_what_was_staged_or_moved_but_not_committed_is_cut_at_the_next_start(kil
         again = shutil.copytree(snapshot, tmp_path / snapshot.name)
         committed = committed_rows(again)
         with writer_of(again) as writer:
-            assert len(writer.finished_scenes) == len(read_journal(snapshot).scenes)
+            assert len(writer.scenes) == len(read_journal(snapshot).scenes)
             assert not list((again / ".staging").glob("0*"))
             assert rows_on_disk(again) == {"x": committed, "y": committed}
             for array in ("x", "y"):
@@ -328,7 +328,7 @@ def test_a_finished_dataset_that_is_opened_again_does_not_change(tmp_path):
     before = state()
     with writer_of(directory) as writer:
         assert writer.is_complete
-        assert len(writer.finished_scenes) == 3
+        assert len(writer.scenes) == 3
     assert state() == before
 
 
@@ -383,7 +383,7 @@ def test_a_discarded_dataset_leaves_the_folder_free_for_another(tmp_path):
         writer.discard()
     assert tree(tmp_path / "d") == {}
     with writer_of(tmp_path / "d", size=8, other=1) as writer:
-        assert writer.finished_scenes == ()
+        assert writer.scenes == ()
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

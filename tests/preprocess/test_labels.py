@@ -10,6 +10,7 @@ from shapely.geometry import LineString, MultiPolygon, Polygon, box
 
 from darts.core.errors import SceneError
 from darts.preprocess import labels
+from darts.preprocess.patches import Window
 from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid
 
 from .conftest import UTM, pixels, square, write_polygons
@@ -132,14 +133,15 @@ def test_two_layers(tmp_path):
 
 def test_a_scene_has_one_label_file(tmp_path):
     with pytest.raises(SceneError, match="has no label file"):
-        labels.labels_of_scene(tmp_path)
+        labels.labels_of_scene(tmp_path, "a_scene")
     write_polygons(tmp_path / "a.gpkg", [])
-    assert labels.labels_of_scene(tmp_path).polygons.empty
+    assert labels.labels_of_scene(tmp_path, "a_scene").polygons.empty
     write_polygons(tmp_path / "ImageFootprints_a.gpkg", [square(0, 0, 2)])
-    assert labels.labels_of_scene(tmp_path).polygons.empty
+    assert labels.labels_of_scene(tmp_path, "a_scene").polygons.empty
     write_polygons(tmp_path / "b.geojson", [square(0, 0, 2)])
     with pytest.raises(SceneError, match=r"one label file, but holds a\.gpkg, b\.geojson"):
-        labels.labels_of_scene(tmp_path)
+        labels.labels_of_scene(tmp_path, "c_scene")
+    assert labels.labels_of_scene(tmp_path, "c_b").path.name == "b.geojson"
 
 
 def test_labels_dir(tmp_path):
@@ -181,7 +183,11 @@ def test_mask_and_erosion():
     quality = np.where(rng.random((40, 50)) < 0.005, LOW, GOOD).astype(np.uint8)
     quality[30, 30] = INVALID
     for radius in (1, 2, 5):
-        eroded = labels.erode(quality, radius)
+        # In windows, as patches are cut: each must see what lies beyond its border.
+        windows = [Window(row, column, 10) for row in range(0, 40, 10) for column in range(0, 50, 10)]
+        eroded = np.empty_like(quality)
+        for window in windows:
+            eroded[window.slices] = labels.eroded(quality, window, radius)
         padded = np.pad(quality, radius, constant_values=INVALID)
         rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
         disk = rows**2 + columns**2 <= radius**2
@@ -189,7 +195,15 @@ def test_mask_and_erosion():
             around = padded[row : row + 2 * radius + 1, column : column + 2 * radius + 1][disk]
             expected = quality[row, column] if (around == GOOD).all() or quality[row, column] != GOOD else LOW
             assert eroded[row, column] == expected
-    assert labels.erode(quality, 0) is quality
+    np.testing.assert_array_equal(labels.eroded(quality, Window(3, 4, 30), 0), quality[3:33, 4:34])
+
+
+def test_where_a_scene_was_looked_at():
+    assert labels.burn_mapped(None, GRID).all()
+    assert not labels.burn_mapped(Polygon(), GRID).any()
+    mapped = labels.burn_mapped(square(2, 3, 4), GRID)
+    assert mapped[2:6, 3:7].all()
+    assert mapped.sum() == 16
 
 
 def test_bad_pixels_are_ignored_whatever_their_label():

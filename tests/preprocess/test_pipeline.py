@@ -1,5 +1,6 @@
 """The whole of preprocessing: pixels against plain numpy, the same bytes always, and refusals that leave nothing."""
 
+import errno
 import json
 import os
 import subprocess
@@ -15,13 +16,27 @@ from rasterio.features import rasterize
 from darts.core.errors import ConfigError, DatasetError, SceneError
 from darts.dataset.check import check_structure, read_all_samples
 from darts.dataset.journal import read_journal
-from darts.dataset.reader import open_dataset
+from darts.dataset.reader import Dataset, open_dataset
+from darts.dataset.writer import SceneStage
 from darts.preprocess import plan_s2_train_data, preprocess_s2_train_data
+from darts.preprocess.findings import Finding, from_csv
 
 from .conftest import square, write_polygons, write_raster, write_stack_scene
 
 LOCKS = {".lock", ".lock-holder.json"}
 SMALL = {"patch_size": 64, "overlap": 16, "workers": 1, "exclude_nan": False}
+
+
+def checked(directory: Path) -> Dataset:
+    """The dataset, after every value of it was checked."""
+    dataset = check_structure(directory)
+    assert not [facts.problem for facts in read_all_samples(dataset) if facts.problem]
+    return dataset
+
+
+def report(directory: Path) -> list[Finding]:
+    """What is listed beside the dataset."""
+    return from_csv((directory / "report.csv").read_text())
 
 
 def tree(directory: Path) -> dict[str, bytes]:
@@ -53,7 +68,7 @@ def expected_patches(folder: Path, size: int, step: int):
     refl = np.where(invalid, np.nan, numbers / 10_000)
     red, nir = np.clip(refl[2], 0, 1), np.clip(refl[3], 0, 1)
     channels = [np.clip((band + 0.1) / 0.6, 0, 1) for band in refl] + [((nir - red) / (nir + red) + 1) / 2]
-    x = np.nan_to_num(np.stack(channels), nan=0.0)
+    x = np.stack([np.nan_to_num(c, nan=fill) for c, fill in zip(channels, (0, 0, 0, 0, 0.5), strict=True)])
     for row in [*range(0, height - size, step), height - size]:
         for column in [*range(0, width - size, step), width - size]:
             cut = (slice(row, row + size), slice(column, column + size))
@@ -91,7 +106,11 @@ def test_what_the_dataset_says_of_itself(scenes, tmp_path):
     )
     assert result.positive_share == pytest.approx(mapped)
     entry = read_journal(out).scenes[0]
-    assert entry.facts == {"s2_offset": 0, "s2_offset_from": "name (N0301)", "labels_without_pixel": 0}
+    with rasterio.open(next((scenes / "a").glob("*_SR*"))) as source:
+        transform = list(source.transform)[:6]
+    assert entry.facts == {
+        "s2_offset": 0, "s2_offset_from": "name (N0301)", "labels_without_pixel": 0, "transform": transform,
+    }  # fmt: skip
     assert set(entry.inputs) == {
         f"{prefix}20210818T223529_N0301_T03WXP{suffix}"
         for prefix, suffix in [
@@ -126,6 +145,7 @@ def test_the_same_bytes_for_any_number_of_workers(scenes, tmp_path, workers):
         "data.zarr",
         "labels.geojson",
         "metadata.parquet",
+        "report.csv",
     }
 
 
@@ -150,7 +170,13 @@ def test_other_settings_scenes_or_files_are_refused(scenes, tmp_path):
     with pytest.raises(DatasetError, match="made of 4 scenes, but there are now 5"):
         preprocess_s2_train_data(**settings)
     write_stack_scene(scenes, "aa")
-    with pytest.raises(DatasetError, match="begun with the scene b_"):
+    for path in (scenes / "b").iterdir():
+        path.rename(scenes / path.name)
+    (scenes / "b").rmdir()
+    kept = [path for path in scenes.iterdir() if path.is_file()]
+    for path in kept:
+        path.rename(tmp_path / path.name)
+    with pytest.raises(DatasetError, match="begun with the scene b_.*, which is not there now"):
         preprocess_s2_train_data(**settings)
     for name in ("e", "aa"):
         for path in (scenes / name).iterdir():
@@ -162,21 +188,120 @@ def test_other_settings_scenes_or_files_are_refused(scenes, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_damaged_scene_stops_the_work_and_a_repaired_one_goes_on(scenes, tmp_path, workers):
+def test_a_damaged_scene_is_recorded_and_the_others_go_on(scenes, tmp_path, workers):
     settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL | {"workers": workers}
     damaged = next((scenes / "c").glob("*_SR*"))
     whole = damaged.read_bytes()
     # The header is at the beginning, so that the damage shows only when the pixels are read.
     damaged.write_bytes(whole[:-2000])
-    with pytest.raises(SceneError, match=damaged.name):
-        preprocess_s2_train_data(**settings)
-    assert len(read_journal(tmp_path / "out").scenes) == 2
-    with pytest.raises(DatasetError, match="was not finished"):
-        open_dataset(tmp_path / "out")
+    result = preprocess_s2_train_data(**settings)
+    failed = "c_20210818T223529_N0301_T03WXP"
+    assert list(result.failed) == [failed]
+    assert damaged.name in result.failed[failed]
+    assert result.n_scenes == 3
+    assert {name[0] for name in checked(tmp_path / "out").metadata["sample_id"]} == set("abd")
+    assert [(one.kind, one.name) for one in report(tmp_path / "out")] == [("failed scene", failed)]
+    before = tree(tmp_path / "out")
+    again = preprocess_s2_train_data(**settings)
+    assert (again.already_complete, list(again.failed)) == (True, [failed])
+    assert tree(tmp_path / "out") == before
     damaged.write_bytes(whole)
-    assert preprocess_s2_train_data(**settings).resumed_scenes == 2
+    mended = preprocess_s2_train_data(**settings)
+    assert (mended.resumed_scenes, mended.n_scenes, mended.failed) == (3, 4, {})
+    assert report(tmp_path / "out") == []
+    dataset = checked(tmp_path / "out")
+    assert [name[0] for name in dict.fromkeys(dataset.metadata["sample_id"])] == list("abdc")
     preprocess_s2_train_data(**settings | {"train_data_dir": tmp_path / "fresh"})
-    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+    fresh = open_dataset(tmp_path / "fresh").metadata
+    assert set(fresh["content_hash"]) == set(dataset.metadata["content_hash"])
+    assert len(json.loads((tmp_path / "out" / "labels.geojson").read_text())["features"]) == 24
+
+
+def test_a_scene_that_can_not_even_be_opened_is_recorded_too(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    labels = next((scenes / "b").glob("*.shp"))
+    labels.rename(tmp_path / "kept.shp")
+    result = preprocess_s2_train_data(**settings)
+    assert [name[0] for name in result.failed] == ["b"]
+    assert "has no label file" in next(iter(result.failed.values()))
+    (tmp_path / "kept.shp").rename(labels)
+    assert preprocess_s2_train_data(**settings).n_scenes == 4
+
+
+def test_scenes_are_added_only_when_asked_to(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    preprocess_s2_train_data(**settings)
+    first = open_dataset(tmp_path / "out").metadata
+    write_stack_scene(tmp_path / "more", "e", seed=9)
+    more = settings | {"sentinel2_dir": tmp_path / "more", "append": True}
+    with pytest.raises(DatasetError, match="begun with other settings .*patch_size was 64 and is now 32"):
+        preprocess_s2_train_data(**more | {"patch_size": 32})
+    result = preprocess_s2_train_data(**more)
+    assert (result.n_scenes, result.resumed_scenes) == (5, 4)
+    dataset = checked(tmp_path / "out")
+    assert dataset.metadata.iloc[: len(first)]["content_hash"].tolist() == first["content_hash"].tolist()
+    assert dataset.metadata["sample_id"].iloc[-1][0] == "e"
+    assert len(json.loads((tmp_path / "out" / "labels.geojson").read_text())["features"]) == 30
+    before = tree(tmp_path / "out")
+    assert preprocess_s2_train_data(**more).already_complete
+    assert tree(tmp_path / "out") == before
+
+
+def test_an_addition_that_is_stopped_goes_on(scenes, tmp_path, monkeypatch):
+    settings = {"sentinel2_dir": scenes} | SMALL
+    write_stack_scene(tmp_path / "more", "e", seed=9)
+    more = settings | {"sentinel2_dir": tmp_path / "more", "append": True}
+    for name in ("whole", "stopped"):
+        preprocess_s2_train_data(train_data_dir=tmp_path / name, **settings)
+    preprocess_s2_train_data(train_data_dir=tmp_path / "whole", **more)
+    with monkeypatch.context() as patch:
+        patch.setattr("darts.dataset.writer.write_metadata", raise_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            preprocess_s2_train_data(train_data_dir=tmp_path / "stopped", **more)
+    with pytest.raises(DatasetError, match="was not finished"):
+        open_dataset(tmp_path / "stopped")
+    preprocess_s2_train_data(train_data_dir=tmp_path / "stopped", **more)
+    assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")
+
+
+def raise_interrupt(*_args):
+    raise KeyboardInterrupt
+
+
+def test_force_begins_anew_and_leaves_other_files_alone(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    preprocess_s2_train_data(**settings)
+    result = preprocess_s2_train_data(**settings | {"patch_size": 32, "force": True})
+    assert (result.already_complete, result.resumed_scenes) == (False, 0)
+    assert checked(tmp_path / "out").manifest.patch_size == 32
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("years of work")
+    with pytest.raises(DatasetError, match="a new dataset needs an empty folder"):
+        preprocess_s2_train_data(**settings | {"train_data_dir": tmp_path / "notes", "force": True})
+    assert (tmp_path / "notes" / "thesis.txt").exists()
+    with pytest.raises(ConfigError, match="--append adds to a dataset and --force removes it"):
+        preprocess_s2_train_data(**settings, append=True, force=True)
+
+
+def test_a_full_disk_leaves_a_dataset_that_goes_on(scenes, tmp_path, monkeypatch):
+    settings = {"sentinel2_dir": scenes} | SMALL
+    preprocess_s2_train_data(train_data_dir=tmp_path / "whole", **settings)
+    real, calls = SceneStage.add, []
+
+    def add(self, *args):
+        calls.append(1)
+        if len(calls) == 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SceneStage, "add", add)
+        with pytest.raises(DatasetError, match="no space left on the disk of .*out; free some, and run the same"):
+            preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
+    done = len(read_journal(tmp_path / "out").scenes)
+    assert done >= 1
+    assert preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings).resumed_scenes == done
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("undated", ["a", "b", "d", "abcd"])
@@ -188,18 +313,17 @@ def test_a_stop_leaves_no_trace_whether_or_not_dates_are_known(tmp_path, undated
     damaged = next((tmp_path / "scenes" / "d").glob("*_SR*"))
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:-2000])
-    with pytest.raises(SceneError, match=damaged.name):
-        preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
+    preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
     damaged.write_bytes(whole)
     for name in ("out", "fresh"):
         preprocess_s2_train_data(train_data_dir=tmp_path / name, **settings)
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
 
 
-def test_a_damaged_first_scene_leaves_nothing(scenes, tmp_path):
-    damaged = next((scenes / "a").glob("*_SR*"))
-    damaged.write_bytes(damaged.read_bytes()[:-2000])
-    with pytest.raises(SceneError, match=damaged.name):
+def test_when_no_scene_can_be_used_nothing_is_left(scenes, tmp_path):
+    for damaged in scenes.glob("*/*_SR*"):
+        damaged.write_bytes(damaged.read_bytes()[:-2000])
+    with pytest.raises(SceneError, match=r"_SR_clip.tif must be a whole GeoTIFF.*\(3 other scenes failed, too\)"):
         preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "out", **SMALL)
     assert tree(tmp_path / "out") == {}
 
@@ -208,12 +332,13 @@ def test_a_damaged_first_scene_leaves_nothing(scenes, tmp_path):
     ("settings", "error", "message"),
     [
         (
-            {"patch_size": 65},
+            {"patch_size": 161},
             SceneError,
-            r"at least one patch of 65 x 65 pixels, but c_.* has 64 x 64; give --patch-size 64",
+            r"at least one patch of 161 x 161 pixels, but a_.* has 128 x 128; give --patch-size 128",
         ),
-        ({"bands": "blue,swir16"}, SceneError, "bands swir16 are needed"),
-        ({"bands": "blue,slope"}, ConfigError, "elevation"),
+        ({"bands": "blue,swir16"}, SceneError, "bands swir16 are needed.* \\(3 other scenes can't be used either\\)"),
+        ({"bands": "blue,slope,tc_wetness"}, SceneError, "slope need an elevation .*--arcticdem-dir.*; tc_wetness need"),
+        ({"bands": "blue,blu"}, ConfigError, "neither a band nor a spectral index 'blu'; did you mean blue"),
         ({"labels_dir": "nowhere"}, SceneError, "--labels-dir"),
         ({"admin_dir": "nowhere"}, SceneError, "--admin-dir"),
         ({"bandz": "blue"}, ConfigError, "did you mean 'bands'"),
@@ -292,7 +417,10 @@ def test_labels_of_a_folder_are_joined_by_place_and_none_vanishes(tmp_path, capl
     settings = {"sentinel2_dir": tmp_path / "scenes", "labels_dir": tmp_path / "labels", "bands": "blue"} | SMALL
     result = preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
     assert (result.labels_used, result.labels_unused) == (2, 1)
-    assert "1 label polygons touch no scene" in caplog.text
+    assert "1 label polygons reach no scene" in caplog.text
+    assert [(one.kind, one.file, one.feature) for one in report(tmp_path / "out")] == [
+        ("label without image", "two/TrainingLabels.gpkg", "1")
+    ]
     dataset = open_dataset(tmp_path / "out")
     assert dict(zip(dataset.metadata["sample_id"], dataset.metadata["positive_pixels"], strict=True)) == {
         "east": 9,

@@ -6,7 +6,7 @@ import pytest
 from darts.core.errors import ConfigError, SceneError
 from darts.preprocess.band_names import band_of, described_band
 from darts.preprocess.config import Sentinel2Config
-from darts.preprocess.scenes import GOOD, INVALID, LOW
+from darts.preprocess.scenes import GOOD, INVALID, LOW, Block, Sun
 from darts.preprocess.sentinel2 import Sentinel2Reader
 
 from .conftest import pixels, write_raster, write_stack_scene
@@ -16,12 +16,18 @@ BANDS = ("blue", "green", "red", "nir")
 
 
 def find(root, bands=BANDS, **settings):
-    return Sentinel2Reader(Sentinel2Config(sentinel2_dir=root, **settings)).find(bands)
+    """The scenes; the reason of the first that can't be used is raised."""
+    found = Sentinel2Reader(Sentinel2Config(sentinel2_dir=root, **settings)).find(bands)
+    if found.unusable:
+        raise SceneError(found.unusable[0].reason)
+    return list(found.scenes)
 
 
 def read(root, bands=BANDS, **settings):
+    """All rows of the first scene."""
     reader = Sentinel2Reader(Sentinel2Config(sentinel2_dir=root, **settings))
-    return reader.read(reader.find(bands)[0], bands)
+    files = reader.find(bands).scenes[0]
+    return reader.read(files, bands, Block(0, files.grid.height))
 
 
 def numbers(shape, seed=0):
@@ -105,13 +111,13 @@ def test_single_bands_of_mixed_resolution(tmp_path):
     write_raster(folder / "T03_SCL_20m.tif", np.full((20, 30), 4, np.uint8), transform=pixels(20))
     write_raster(folder / "CLP.tif", fine)
     scene = read(tmp_path, ["blue", "nir08"])
-    assert scene.scene_id == "scene"
-    assert scene.grid.shape == (40, 60)
+    assert find(tmp_path, ["blue", "nir08"])[0].scene_id == "scene"
+    assert scene.quality.shape == (40, 60)
     empty = np.zeros((40, 60), bool)
     empty[6:8, 8:10] = True
     np.testing.assert_allclose(scene.bands["nir08"], np.where(empty, np.nan, 0.3), atol=1e-6)
     np.testing.assert_allclose(scene.bands["blue"], np.where(empty, np.nan, fine / 10_000), atol=1e-7)
-    assert read(tmp_path, ["nir08"]).grid.shape == (20, 30)
+    assert read(tmp_path, ["nir08"]).quality.shape == (20, 30)
 
 
 def test_the_finest_file_of_a_band_is_taken(tmp_path):
@@ -140,10 +146,77 @@ def test_a_product_as_it_is_delivered(tmp_path):
     )
     write_raster(product / "GRANULE" / "L2A_T03WXP" / "QI_DATA" / "MSK_DETFOO_B02.tif", fine)
     (product / "MTD_MSIL2A.xml").write_text("<BOA_ADD_OFFSET>-1000</BOA_ADD_OFFSET>")
+    (product / "GRANULE" / "L2A_T03WXP" / "MTD_TL.xml").write_text(
+        '<Mean_Sun_Angle><ZENITH_ANGLE unit="deg">51.5</ZENITH_ANGLE><AZIMUTH_ANGLE unit="deg">170.25</AZIMUTH_ANGLE>'
+        "</Mean_Sun_Angle>"
+    )
     for root in (tmp_path, product):
         scene = read(root, ["blue"])
         np.testing.assert_allclose(scene.bands["blue"], (fine - 1000.0) / 10_000, atol=1e-7)
-    assert {path.name for path in find(product, ["blue"])[0].inputs} >= {"MTD_MSIL2A.xml"}
+    files = find(product, ["blue"])[0]
+    assert files.scene_id == product.name.removesuffix(".SAFE")
+    assert files.place == "T03WXP"
+    assert files.sun == Sun(170.25, 38.5)
+    assert {path.name for path in files.inputs} >= {"MTD_MSIL2A.xml", "MTD_TL.xml"}
+
+
+def test_several_dates_of_one_tile_in_one_folder(tmp_path):
+    values = {}
+    for day in ("20230818", "20220703"):
+        stem = f"{day}T223529_{day}T223531_T03WXP"
+        values[day] = numbers((4, 8, 8), seed=int(day))
+        write_raster(tmp_path / "tile" / f"{stem}_SR.tif", values[day])
+        write_raster(tmp_path / "tile" / f"{stem}_SCL.tif", np.full((8, 8), 4, np.uint8))
+    first, second = find(tmp_path, s2_offset=0)
+    assert [files.date.isoformat() for files in (first, second)] == ["2022-07-03", "2023-08-18"]
+    assert first.scene_id == "tile_20220703T223529_20220703T223531_T03WXP"
+    np.testing.assert_allclose(read(tmp_path, s2_offset=0).bands["red"], values["20220703"][2] / 10_000, atol=1e-7)
+
+
+def test_a_store_of_a_scene(tmp_path):
+    import rioxarray  # noqa: F401 -- gives cubes a reference system
+    import xarray as xr
+
+    rng = np.random.default_rng(0)
+    names = {"B02_10m": "blue", "B03_10m": "green", "B04_10m": "red", "B08_10m": "nir"}
+    axes = {"y": 7_600_000 - 10 * (np.arange(20) + 0.5), "x": 500_000 + 10 * (np.arange(30) + 0.5)}
+    cube = xr.Dataset(
+        {name: (("y", "x"), rng.integers(0, 6000, (20, 30)).astype(np.uint16), {"_FillValue": 0}) for name in names}
+        | {"SCL_20m": (("y", "x"), rng.integers(0, 12, (20, 30)).astype(np.uint8))},
+        coords=axes,
+    ).rio.write_crs("EPSG:32603")
+    store = tmp_path / "cdse-s2-sr-scene-S2B_MSIL2A_20210818T223529_N0500_R058_T03WXP_20230119T164502.zarr"
+    cube.to_zarr(store)
+    files = find(tmp_path)[0]
+    assert (files.date.isoformat(), files.offset.value, files.place) == ("2021-08-18", -1000, "T03WXP")
+    scene = read(tmp_path)
+    empty = np.logical_or.reduce([cube[name].values == 0 for name in names]) | (cube["SCL_20m"].values == 0)
+    np.testing.assert_array_equal(scene.quality == INVALID, empty)
+    for name, band in names.items():
+        expected = np.where(empty, np.nan, (cube[name].values - 1000.0) / 10_000)
+        np.testing.assert_allclose(scene.bands[band], expected, atol=1e-6)
+
+
+def test_blocks_give_the_same_values_as_the_whole(tmp_path):
+    written = write_stack_scene(tmp_path, "a", height=100, width=64)
+    whole = read(written.folder)
+    reader = Sentinel2Reader(Sentinel2Config(sentinel2_dir=written.folder))
+    files = reader.find(BANDS).scenes[0]
+    parts = [reader.read(files, BANDS, Block(start, min(start + 37, 100))) for start in range(0, 100, 37)]
+    np.testing.assert_array_equal(np.concatenate([part.quality for part in parts]), whole.quality)
+    for band in BANDS:
+        np.testing.assert_array_equal(np.concatenate([part.bands[band] for part in parts]), whole.bands[band])
+
+
+def test_a_damaged_scene_does_not_hide_the_others(tmp_path):
+    for name in "abc":
+        write_stack_scene(tmp_path, name)
+    damaged = next((tmp_path / "b").glob("*_SR*"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    found = Sentinel2Reader(Sentinel2Config(sentinel2_dir=tmp_path)).find(BANDS)
+    assert [files.scene_id[0] for files in found.scenes] == ["a", "c"]
+    assert [scene.scene_id for scene in found.unusable] == ["b"]
+    assert damaged.name in found.unusable[0].reason
 
 
 def test_degrees(tmp_path):
@@ -154,7 +227,7 @@ def test_degrees(tmp_path):
     write_raster(tmp_path / "s" / "B02.tif", values, crs="EPSG:4326", transform=transform)
     scene = read(tmp_path, ["blue"])
     np.testing.assert_allclose(scene.bands["blue"], values / 10_000, atol=1e-7)
-    assert scene.grid.transform == transform
+    assert find(tmp_path, ["blue"])[0].grid.transform == transform
 
 
 def test_unnamed_bands_are_named_by_the_user(tmp_path):

@@ -9,7 +9,7 @@ import pandas as pd
 from darts.dataset.manifest import Manifest
 from darts.dataset.schema import quantise
 
-_FINGERPRINTED = ("patch_id", "sample_id", "region", "empty", "content_hash")
+FINGERPRINTED_COLUMNS = ("patch_id", "sample_id", "region", "empty", "content_hash")
 
 
 def content_hash(x_chw: np.ndarray, y_hw: np.ndarray) -> str:
@@ -23,6 +23,6 @@ def dataset_fingerprint(manifest: Manifest, table: pd.DataFrame) -> str:
     """A hash over bands, patch size and every sample in order; it does not depend on any path."""
     digest = hashlib.sha256(json.dumps([[b.name, b.lo, b.hi, b.fill] for b in manifest.bands]).encode())
     digest.update(str(manifest.patch_size).encode())
-    for columns in table[list(_FINGERPRINTED)].itertuples(index=False):
+    for columns in table[list(FINGERPRINTED_COLUMNS)].itertuples(index=False):
         digest.update("\x1f".join(map(str, columns)).encode())
     return f"sha256:{digest.hexdigest()}"

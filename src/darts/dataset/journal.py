@@ -23,7 +23,7 @@ _KEY = b"darts"
 
 @dataclass(frozen=True, slots=True)
 class SceneEntry:
-    """One finished scene.
+    """One scene that is done with.
 
     Attributes
     ----------
@@ -39,6 +39,8 @@ class SceneEntry:
         Number of label polygons that were burnt in.
     facts
         What was decided while the scene was read, such as the offset of its digital numbers.
+    failed
+        Why the scene could not be used, in which case it gave nothing; "" otherwise.
     """
 
     scene_id: str
@@ -47,6 +49,7 @@ class SceneEntry:
     dropped: dict[str, int] = field(default_factory=dict)
     labels: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from typing import Any
 
 import tomli_w
 
-from darts.core.bands import Band, get_bands
+from darts.core.bands import Band, nextgen_bands
 from darts.core.config import to_toml_value
 from darts.core.errors import ConfigError, DatasetError
 from darts.core.files import write_text
 from darts.dataset.schema import CONFIG_FILE, SCHEMA_VERSION
 
-_RECORDED_PACKAGES = ("darts", "numpy", "rasterio", "geopandas", "shapely", "zarr", "pyarrow")
+_RECORDED_PACKAGES = (
+    "darts numpy opencv-python-headless rasterio geopandas pyproj shapely spyndex zarr pyarrow"
+).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def _parse(table: dict[str, Any]) -> Manifest:
     scaling = [table.pop(key, None) for key in ("lo", "hi", "unit", "fill")]
     table.pop("n_bands", None)
     return Manifest(
-        bands=_scaled_bands(names, scaling) if None not in scaling else _foreign_bands(names),
+        bands=_scaled_bands(names, scaling) if None not in scaling else nextgen_bands(names),
         patch_size=int(table.pop("patch_size")),
         overlap=int(table.pop("overlap", 0)),
         versions=tuple(table.pop("versions", ())),
@@ -128,8 +130,3 @@ def _parse(table: dict[str, Any]) -> Manifest:
 
 def _scaled_bands(names: Sequence[str], scaling: Sequence[Any]) -> tuple[Band, ...]:
     return tuple(Band(*values) for values in zip(names, *scaling, strict=True))
-
-
-def _foreign_bands(names: Sequence[str]) -> tuple[Band, ...]:
-    """The bands of a dataset that doesn't say how it was scaled: darts-nextgen's ranges, which are ours."""
-    return get_bands(names)

@@ -12,10 +12,10 @@ import zarr
 
 from darts.core.errors import ConfigError, DatasetError, one_line
 from darts.core.log import get_logger
-from darts.dataset.fingerprint import dataset_fingerprint
+from darts.dataset.fingerprint import FINGERPRINTED_COLUMNS, dataset_fingerprint
 from darts.dataset.journal import read_metadata
 from darts.dataset.manifest import Manifest, read_manifest
-from darts.dataset.schema import DATA_STORE, LABEL_CODES, PATCH_COLUMNS, chunk_path
+from darts.dataset.schema import DATA_STORE, LABEL_CODES, chunk_path
 
 _log = get_logger(__name__)
 
@@ -153,7 +153,7 @@ def _check_fingerprint(dataset: Dataset) -> None:
     manifest, table = dataset.manifest, dataset.metadata
     if manifest.schema_version is None:
         return
-    if set(PATCH_COLUMNS) - set(table.columns) or dataset_fingerprint(manifest, table) != manifest.fingerprint:
+    if set(FINGERPRINTED_COLUMNS) - set(table.columns) or dataset_fingerprint(manifest, table) != manifest.fingerprint:
         raise DatasetError(
             f"{dataset.directory}: metadata.parquet doesn't match the fingerprint in config.toml; one of them was changed; "
             "restore it, or build the dataset again."

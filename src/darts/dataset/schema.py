@@ -18,6 +18,7 @@ CONFIG_FILE = "config.toml"
 DATA_STORE = "data.zarr"
 METADATA_FILE = "metadata.parquet"
 LABELS_FILE = "labels.geojson"
+REPORT_FILE = "report.csv"
 
 BACKGROUND, POSITIVE, IGNORE = 0, 1, 2
 """Label codes of y: mapped and negative, mapped and positive, not mapped or of bad quality."""
@@ -36,13 +37,15 @@ PATCH_COLUMNS = (
     "positive_pixels",
     "ignored_pixels",
     "crs",
+    "cell_id",
     "content_hash",
     "geometry",
 )
 """Columns that the writer writes, in this order.
 
 `row` and `column` are the upper left pixel of the patch in its scene, `crs` is that of the scene; `geometry` is the
-outline of the patch in WGS84; `content_hash` is the SHA-256 of the stored x and y.
+outline of the patch in WGS84; `cell_id` names a fixed 11 km cell of the world; `content_hash` is the SHA-256 of the
+stored x and y.
 """
 
 SCALE = 65535

@@ -5,11 +5,14 @@ moves these files into the store and commits them by replacing `metadata.parquet
 is removed by the next start.
 """
 
+import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from darts.dataset.fingerprint import content_hash, dataset_fingerprint
 from darts.dataset.journal import Journal, SceneEntry, empty_table, read_journal, read_metadata, write_metadata
 from darts.dataset.lock import LOCK_FILES, single_writer
 from darts.dataset.manifest import Manifest, read_manifest, software_versions, write_manifest
+from darts.dataset.places import cell_of
 from darts.dataset.schema import (
     CONFIG_FILE,
     DATA_STORE,
@@ -34,6 +38,7 @@ from darts.dataset.schema import (
     METADATA_FILE,
     PATCH_COLUMNS,
     POSITIVE,
+    REPORT_FILE,
     SCHEMA_VERSION,
     chunk_path,
     create_arrays,
@@ -46,7 +51,7 @@ _LABELS = "labels"
 
 @dataclass(frozen=True, slots=True)
 class StagedScene:
-    """The encoded patches of one scene, waiting to be committed.
+    """The encoded patches of one scene, waiting to be committed; none, if it failed.
 
     Attributes
     ----------
@@ -76,13 +81,14 @@ class SceneStage:
     scene_key: str
     capacity: int
     _rows: list[dict[str, Any]] = field(default_factory=list)
+    _attempt: str = ""
     _x: zarr.Array[Any] | None = None
     _y: zarr.Array[Any] | None = None
 
     @property
     def store(self) -> Path:
         """Where the chunks go."""
-        return self.directory / _STAGING / self.scene_key / DATA_STORE
+        return self.directory / _STAGING / f"{self.scene_key}-{self._attempt}" / DATA_STORE
 
     def add(self, x_chw: np.ndarray, y_hw: np.ndarray, row: Mapping[str, Any]) -> None:
         """Encode one patch.
@@ -103,7 +109,8 @@ class SceneStage:
         """
         _check_patch(x_chw, y_hw, len(self.bands), self.patch_size)
         if self._x is None or self._y is None:
-            shutil.rmtree(self.store, ignore_errors=True)
+            # A cluster may give a task that it believes lost to a second worker: each writes to a place of its own.
+            self._attempt = uuid.uuid4().hex[:8]
             self._x, self._y = create_arrays(self.store, self.capacity, len(self.bands), self.patch_size)
         index = len(self._rows)
         self._x[index] = x_chw
@@ -114,9 +121,15 @@ class SceneStage:
             "empty": not bool((y_hw == POSITIVE).any()),
             "positive_pixels": int((y_hw == POSITIVE).sum()),
             "ignored_pixels": int((y_hw == IGNORE).sum()),
+            "cell_id": cell_of(row["geometry"].centroid),
             "content_hash": content_hash(x_chw, y_hw),
         }
         self._rows.append({**row, **facts})
+
+    def fail(self, entry: SceneEntry) -> StagedScene:
+        """Close the stage of a scene that can't be used: what was staged is given up."""
+        shutil.rmtree(self.store.parent, ignore_errors=True)
+        return StagedScene(entry, self.store, empty_table(), gpd.GeoDataFrame(geometry=[], crs="EPSG:4326"))
 
     def finish(self, entry: SceneEntry, labels: gpd.GeoDataFrame) -> StagedScene:
         """Close the stage; `labels` may be in any CRS."""
@@ -149,23 +162,30 @@ class DatasetWriter:
         self._table = table
 
     @property
-    def finished_scenes(self) -> tuple[SceneEntry, ...]:
-        """The scenes that are committed, in order."""
+    def scenes(self) -> tuple[SceneEntry, ...]:
+        """The scenes that are done with, in order; those that failed, too."""
         return self._journal.scenes
 
     @property
     def is_complete(self) -> bool:
-        """Whether `finish` was called, in this or an earlier process."""
+        """Whether `finish` was called, in this or an earlier process, and nothing was begun since."""
         return self.manifest.is_complete
 
     def stage(self, scene_key: str, capacity: int) -> SceneStage:
         """A stage for up to `capacity` patches of one scene; picklable until its first patch."""
-        return SceneStage(self.directory, self.manifest.bands, self.manifest.patch_size, scene_key, capacity)
+        return SceneStage(self.directory.absolute(), self.manifest.bands, self.manifest.patch_size, scene_key, capacity)
 
     def commit(self, scene: StagedScene) -> None:
-        """Take the patches of a scene into the dataset: after this call they survive any kill."""
+        """Take the patches of a scene into the dataset: after this call they survive any kill.
+
+        A scene that failed is only recorded. One that had failed before, and now didn't, comes after all others.
+        """
+        if scene.entry.failed:
+            self.record_failure(scene.entry)
+            return
+        self._reopen()
         start, count = len(self._table), len(scene.table)
-        self._keep_labels(scene, index=len(self._journal.scenes))
+        self._keep_labels(scene.entry.scene_id, _features(scene.labels))
         for array in ("x", "y"):
             (self._store / array / "c").mkdir(exist_ok=True)
             for index in range(count):
@@ -174,9 +194,30 @@ class DatasetWriter:
         self._resize(start + count)
         if count:
             self._table = pd.concat([self._table, scene.table], ignore_index=True) if start else scene.table
-        self._journal = replace(self._journal, scenes=(*self._journal.scenes, scene.entry))
+        others = [entry for entry in self._journal.scenes if entry.scene_id != scene.entry.scene_id]
+        self._journal = replace(self._journal, scenes=(*others, scene.entry))
         write_metadata(self.directory, self._table, self._journal)
         shutil.rmtree(scene.store.parent, ignore_errors=True)
+
+    def record_failure(self, failure: SceneEntry) -> None:
+        """Remember why a scene can't be used."""
+        known = {entry.scene_id: entry for entry in self._journal.scenes}
+        if known.get(failure.scene_id) == failure:
+            return
+        entries = tuple((known | {failure.scene_id: failure}).values())
+        self._journal = replace(self._journal, scenes=entries)
+        write_metadata(self.directory, self._table, self._journal)
+
+    def _reopen(self) -> None:
+        """Make a complete dataset one that is being built, before something is added to it."""
+        if not self.is_complete:
+            return
+        features = json.loads((self.directory / LABELS_FILE).read_text(encoding="utf-8"))["features"]
+        for entry in self._journal.scenes:
+            mine = [feature for feature in features if feature["properties"]["sample_id"] == entry.scene_id]
+            self._keep_labels(entry.scene_id, mine)
+        self.manifest = replace(self.manifest, n_patches=None, fingerprint=None)
+        write_manifest(self.directory, self.manifest)
 
     def finish(self) -> Manifest:
         """Write the labels and the final manifest; the dataset is complete with it."""
@@ -190,14 +231,13 @@ class DatasetWriter:
         shutil.rmtree(self.directory / _STAGING, ignore_errors=True)
         return self.manifest
 
+    def write_report(self, text: str) -> None:
+        """Put a report beside the data; it is no part of the dataset."""
+        write_text(self.directory / REPORT_FILE, text)
+
     def discard(self) -> None:
         """Remove all that was written; the directory can be used for another dataset."""
-        # config.toml goes last: a directory that holds nothing but it and parts of a dataset may be begun again.
-        (self.directory / METADATA_FILE).unlink(missing_ok=True)
-        for folder in (_STAGING, DATA_STORE):
-            shutil.rmtree(self.directory / folder, ignore_errors=True)
-        for file in (LABELS_FILE, CONFIG_FILE):
-            (self.directory / file).unlink(missing_ok=True)
+        _remove(self.directory)
 
     @property
     def _store(self) -> Path:
@@ -224,26 +264,42 @@ class DatasetWriter:
                 array.resize((rows, *array.shape[1:]))
                 flush_to_disk(self._store / name / "zarr.json")
 
-    def _keep_labels(self, scene: StagedScene, index: int) -> None:
-        features = json.loads(scene.labels.to_json(drop_id=True))["features"] if len(scene.labels) else []
-        lines = "".join(json.dumps(feature) + "\n" for feature in features)
-        folder = self.directory / _STAGING / _LABELS
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / f"{index:08d}.jsonl", lines)
+    def _labels_of(self, scene_id: str) -> Path:
+        digest = hashlib.sha256(scene_id.encode()).hexdigest()[:32]
+        return self.directory / _STAGING / _LABELS / f"{digest}.jsonl"
+
+    def _keep_labels(self, scene_id: str, features: Sequence[Mapping[str, Any]]) -> None:
+        path = self._labels_of(scene_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, "".join(json.dumps(feature) + "\n" for feature in features))
 
     def _collected_labels(self) -> str:
-        folder = self.directory / _STAGING / _LABELS
-        lines = [
-            line
-            for index in range(len(self._journal.scenes))
-            for line in (folder / f"{index:08d}.jsonl").read_text(encoding="utf-8").splitlines()
-        ]
+        paths = [self._labels_of(entry.scene_id) for entry in self._journal.scenes if not entry.failed]
+        lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
         return '{"type": "FeatureCollection", "features": [\n' + ",\n".join(lines) + "\n]}\n"
+
+
+def _features(labels: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    return list(json.loads(labels.to_json(drop_id=True))["features"]) if len(labels) else []
+
+
+class Opening(Enum):
+    """What to do with a dataset that is there already."""
+
+    CONTINUE = "go on with it"
+    APPEND = "add to it"
+    REPLACE = "remove it"
 
 
 @contextmanager
 def open_writer(
-    directory: Path, bands: Sequence[Band], patch_size: int, overlap: int, settings: Mapping[str, Any]
+    directory: Path,
+    bands: Sequence[Band],
+    patch_size: int,
+    overlap: int,
+    settings: Mapping[str, Any],
+    opening: Opening = Opening.CONTINUE,
+    places: frozenset[str] = frozenset(),
 ) -> Iterator[DatasetWriter]:
     """Start a dataset, or go on with one that has the same settings, holding its lock.
 
@@ -255,6 +311,10 @@ def open_writer(
         What the dataset will hold.
     settings
         Everything else that shapes the data, as flat TOML values.
+    opening
+        What to do with a dataset that is there already.
+    places
+        Names of settings that only say where things lie: what is added may come from elsewhere.
 
     Raises
     ------
@@ -264,13 +324,31 @@ def open_writer(
     """
     make_directory(directory, DatasetError)
     with single_writer(directory):
-        journal = read_journal(directory)
         wanted = Journal({**settings, "bands": [b.name for b in bands], "patch_size": patch_size, "overlap": overlap})
+        manifest = Manifest(tuple(bands), patch_size, overlap, settings, software_versions())
+        if opening is Opening.REPLACE:
+            _remove(directory)
+        journal = read_journal(directory)
         if journal is None:
-            yield _begin(directory, Manifest(tuple(bands), patch_size, overlap, settings, software_versions()), wanted)
+            yield _begin(directory, manifest, wanted)
         else:
-            _refuse_other_settings(directory, journal.settings, wanted.settings)
+            _refuse_other_settings(
+                directory, journal.settings, wanted.settings, places if opening is Opening.APPEND else ()
+            )
             yield _resume(directory, journal)
+
+
+def _remove(directory: Path) -> None:
+    """Remove the dataset in a folder, if there is one; anything else is left alone, and refused later.
+
+    `config.toml` goes last: a folder that holds nothing but it and parts of a dataset may be begun again.
+    """
+    if (directory / CONFIG_FILE).exists() and read_manifest(directory).schema_version is not None:
+        (directory / METADATA_FILE).unlink(missing_ok=True)
+        for folder in (_STAGING, DATA_STORE):
+            shutil.rmtree(directory / folder, ignore_errors=True)
+        for file in (LABELS_FILE, REPORT_FILE, CONFIG_FILE):
+            (directory / file).unlink(missing_ok=True)
 
 
 def _begin(directory: Path, manifest: Manifest, journal: Journal) -> DatasetWriter:
@@ -287,7 +365,7 @@ def _begin(directory: Path, manifest: Manifest, journal: Journal) -> DatasetWrit
 def _refuse_foreign_files(directory: Path) -> None:
     """Only an empty folder may become a dataset, or one that a start of ours left before its first commit."""
     names = {path.name for path in directory.iterdir() if not is_temporary(path)} - set(LOCK_FILES)
-    began_here = names <= {CONFIG_FILE, DATA_STORE, _STAGING} and CONFIG_FILE in names
+    began_here = names <= {CONFIG_FILE, DATA_STORE, LABELS_FILE, REPORT_FILE, _STAGING} and CONFIG_FILE in names
     if names and not (began_here and read_manifest(directory).schema_version == SCHEMA_VERSION):
         raise DatasetError(
             f"a new dataset needs an empty folder, but {directory} has {', '.join(sorted(names)[:3])}; choose another."
@@ -304,13 +382,16 @@ def _resume(directory: Path, journal: Journal) -> DatasetWriter:
     return writer
 
 
-def _refuse_other_settings(directory: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _refuse_other_settings(
+    directory: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any], free: Collection[str]
+) -> None:
     changed = [
         f"{name} was {recorded.get(name)!r} and is now {wanted.get(name)!r}"
-        for name in sorted({*recorded, *wanted})
+        for name in sorted({*recorded, *wanted} - set(free))
         if recorded.get(name) != wanted.get(name)
     ]
     if changed:
         raise DatasetError(
-            f"{directory} was begun with other settings ({'; '.join(changed)}); use the same, or another directory."
+            f"{directory} was begun with other settings ({'; '.join(changed)}); use the same, another directory, or "
+            "--force to begin anew."
         )

@@ -3,9 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from darts.preprocess.pipeline import plan_s2_train_data, preprocess_s2_train_data
+    from darts.preprocess.pipeline import (
+        plan_planet_train_data,
+        plan_s2_train_data,
+        preprocess_planet_train_data,
+        preprocess_s2_train_data,
+    )
 
-__all__ = ["plan_s2_train_data", "preprocess_s2_train_data"]
+__all__ = [
+    "plan_planet_train_data",
+    "plan_s2_train_data",
+    "preprocess_planet_train_data",
+    "preprocess_s2_train_data",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,8 @@ BAND_NAMES: Mapping[str, str] = {
 SCL = "scl"
 _BAND = re.compile(r"(?:(?<![A-Za-z0-9])B[1-9]|B0[1-9]|B1[0-2]|B8A)(?![A-Za-z0-9])", re.IGNORECASE)
 _SCL = re.compile(r"(?<![A-Za-z0-9])SCL(?![A-Za-z0-9])", re.IGNORECASE)
+_PRODUCT = re.compile(r"\d{8}T\d{6}_\d{8}T\d{6}_T\d{2}[A-Z]{3}|T\d{2}[A-Z]{3}_\d{8}T\d{6}")
+_TILE = re.compile(r"(?<![A-Za-z0-9])T\d{2}[A-Z]{3}(?![A-Za-z0-9])")
 _SR = re.compile(r"_SR(?![A-Za-z0-9])", re.IGNORECASE)
 
 
@@ -38,7 +40,9 @@ def band_of(text: str) -> str | None:
 def described_band(text: str) -> str | None:
     """The canonical band that a description names, if any: `B2`, `B02 (blue)`, `Blue`, `SCL`."""
     word = text.strip().lower()
-    return word if word in {*BAND_NAMES.values(), SCL} else band_of(text)
+    if word in BAND_NAMES.values():
+        return word
+    return SCL if is_scl(text) else band_of(text)
 
 
 def canonical_source_bands(source_bands: Sequence[str]) -> list[str | None]:
@@ -63,3 +67,14 @@ def is_scl(stem: str) -> bool:
 def is_stack(stem: str) -> bool:
     """Whether a file is named as surface reflectance of several bands (`*_SR*`)."""
     return _SR.search(stem) is not None
+
+
+def product_of(stem: str) -> str:
+    """What tells the files of one acquisition from those of others: its times and tile; "" if the name doesn't say."""
+    match = _PRODUCT.search(stem)
+    return match[0] if match else ""
+
+
+def tile_of(names: Sequence[str]) -> str | None:
+    """The tile that one of the names gives, as `T03WXP`."""
+    return next((match[0] for match in map(_TILE.search, names) if match), None)

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import shapely
 from rasterio.features import rasterize
+from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError
 from darts.dataset.schema import BACKGROUND, IGNORE, POSITIVE
-from darts.preprocess.scenes import GOOD, LOW, Grid
+from darts.preprocess.patches import Window
+from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid
 from darts.preprocess.vectors import companions, near, read_vectors, vector_files
 
 
@@ -46,12 +48,29 @@ def read_labels(path: Path) -> LabelFile:
         When the file can't be used, or holds other things than polygons.
     """
     features = read_vectors(path)
-    features = features[features.geometry.notna() & ~features.geometry.is_empty]
-    if other := sorted(set(features.geom_type) - {"Polygon", "MultiPolygon"}):
-        raise SceneError(f"{path}: labels must be polygons, but there is a {other[0]}; save the polygons alone.")
-    repaired = gpd.GeoSeries([_repair(shape) for shape in features.geometry], index=features.index, crs=features.crs)
-    repaired = repaired[~repaired.is_empty]
-    return LabelFile(path, features.loc[repaired.index].set_geometry(repaired).reset_index(drop=True))
+    check_polygons(features, path, "labels")
+    return LabelFile(path, repaired(features).reset_index(drop=True))
+
+
+def check_polygons(features: gpd.GeoDataFrame, path: Path, what: str) -> None:
+    """Refuse other things than polygons.
+
+    Raises
+    ------
+    SceneError
+        When there is one.
+    """
+    kinds = features.geom_type[shapely.get_num_coordinates(features.geometry.values) > 0]
+    if other := sorted(set(kinds) - {"Polygon", "MultiPolygon"}):
+        raise SceneError(f"{path}: {what} must be polygons, but there is a {other[0]}; save the polygons alone.")
+
+
+def repaired(features: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The polygons that have an area, as valid polygons and multipolygons; they keep their index."""
+    features = features[shapely.get_num_coordinates(features.geometry.values) > 0]
+    shapes = gpd.GeoSeries([_repair(shape) for shape in features.geometry], index=features.index, crs=features.crs)
+    shapes = shapes[~shapes.is_empty]
+    return features.loc[shapes.index].set_geometry(shapes)
 
 
 def _repair(shape: shapely.Geometry) -> shapely.Geometry:
@@ -63,8 +82,8 @@ def _repair(shape: shapely.Geometry) -> shapely.Geometry:
     return shapely.union_all([part for part in parts if part.geom_type in ("Polygon", "MultiPolygon")])
 
 
-def labels_of_scene(folder: Path) -> LabelFile:
-    """The labels of a scene folder, which holds one vector file.
+def labels_of_scene(folder: Path, scene_id: str) -> LabelFile:
+    """The labels of a scene folder, which holds one vector file, or of several one that is named as the scene.
 
     Raises
     ------
@@ -72,8 +91,10 @@ def labels_of_scene(folder: Path) -> LabelFile:
         When there is none, or more than one.
     """
     files = vector_files(folder)
-    if len(files) == 1:
-        return read_labels(files[0])
+    named = [file for file in files if file.stem in scene_id]
+    for chosen in (files, named):
+        if len(chosen) == 1:
+            return read_labels(chosen[0])
     if files:
         raise SceneError(
             f"{folder} must hold one label file, but holds {', '.join(file.name for file in files)}; keep one, or give "
@@ -155,35 +176,62 @@ def mask_bad_pixels(codes: np.ndarray, quality: np.ndarray) -> np.ndarray:
     return np.where(quality == GOOD, codes, np.uint8(IGNORE)).astype(np.uint8)
 
 
-def erode(quality: np.ndarray, radius: int) -> np.ndarray:
-    """Lower GOOD pixels that are at most `radius` pixels from a pixel that isn't GOOD, or from outside the scene.
+def burn_mapped(mapped: BaseGeometry | None, grid: Grid) -> np.ndarray:
+    """Where a scene was looked at for labels: bool (height, width), by pixel centres; everywhere for None."""
+    if mapped is None:
+        return np.ones(grid.shape, dtype=bool)
+    if mapped.is_empty:
+        return np.zeros(grid.shape, dtype=bool)
+    inside = rasterize([mapped], out_shape=grid.shape, transform=grid.transform, default_value=1, dtype=np.uint8)
+    return np.asarray(inside, dtype=bool)
+
+
+def eroded(quality: np.ndarray, window: Window, radius: int) -> np.ndarray:
+    """Quality in a window, with GOOD pixels lowered that are at most `radius` pixels from one that isn't, or from outside.
 
     This is the erosion of the good area by a disk. Pixels that lose their rank keep their values.
-    """
-    if radius == 0:
-        return quality
-    from scipy.ndimage import distance_transform_edt  # slow to import, and seldom used
 
-    distance = distance_transform_edt(np.pad(quality == GOOD, 1))[1:-1, 1:-1]
-    return np.where((quality == GOOD) & (distance <= radius), np.uint8(LOW), quality)
+    Parameters
+    ----------
+    quality
+        Of the whole scene, uint8 (height, width); only `radius` pixels around the window are looked at.
+    window
+        What is wanted.
+    radius
+        In pixels; 0 leaves all as it is.
+    """
+    inside = quality[window.slices]
+    if radius == 0:
+        return inside
+    import cv2  # not needed otherwise
+
+    around = _with_border(quality, window, radius + 1)
+    distance = cv2.distanceTransform((around == GOOD).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    middle = distance[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
+    return np.where((inside == GOOD) & (middle <= radius), np.uint8(LOW), inside)
+
+
+def _with_border(quality: np.ndarray, window: Window, border: int) -> np.ndarray:
+    """A window and `border` pixels around it; outside the scene there is INVALID."""
+    height, width = quality.shape
+    top, left = window.row - border, window.column - border
+    bottom, right = window.row + window.size + border, window.column + window.size + border
+    part = quality[max(top, 0) : bottom, max(left, 0) : right]
+    outside = (max(-top, 0), max(bottom - height, 0)), (max(-left, 0), max(right - width, 0))
+    return np.pad(part, outside, constant_values=INVALID)
 
 
 def count_without_pixel(labels: gpd.GeoDataFrame, grid: Grid, *, all_touched: bool) -> int:
-    """How many labels hold no pixel of their own: too small, too thin, or below others."""
+    """How many labels hold no pixel: too small or too thin."""
     if labels.empty:
         return 0
-    numbers = rasterize(
-        zip(labels.geometry, range(1, len(labels) + 1), strict=True),
-        out_shape=grid.shape,
-        transform=grid.transform,
-        all_touched=all_touched,
-        dtype=np.int32,
+    # A polygon that holds a disk of this radius holds a pixel centre wherever the grid lies, so few need a closer look.
+    radius = 0.75 * max(
+        abs(value) for value in (grid.transform.a, grid.transform.b, grid.transform.d, grid.transform.e)
     )
-    seen = np.zeros(len(labels) + 1, dtype=bool)
-    for row in numbers:
-        seen[row] = True
-    unseen = labels.geometry[~seen[1:]]
-    return sum(not _holds_a_pixel(shape, grid, all_touched) for shape in unseen)
+    inside = shapely.intersection(labels.geometry.values, grid.outline())
+    doubtful = labels.geometry[shapely.is_empty(shapely.buffer(inside, -radius, quad_segs=2))]
+    return sum(not _holds_a_pixel(shape, grid, all_touched) for shape in doubtful)
 
 
 def _holds_a_pixel(shape: shapely.Geometry, grid: Grid, all_touched: bool) -> bool:

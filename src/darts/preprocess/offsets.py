@@ -7,17 +7,15 @@ from datetime import date
 from pathlib import Path
 
 from darts.core.errors import SceneError
-from darts.preprocess.rasters import RasterHeader
+from darts.preprocess.headers import RasterHeader
+from darts.preprocess.product_metadata import read_metadata_text
 
 QUANTIFICATION = 10_000
 """Digital numbers per unit of reflectance, in every product and baseline."""
 OFFSET_SINCE_BASELINE = 400
 """Processing baseline 04.00, in production since 2022-01-25, introduced the offset of -1000."""
 OFFSET_SINCE_DATE = date(2022, 1, 25)
-METADATA_FILES = ("MTD_MSIL2A.xml", "MTD_MSIL1C.xml")
 
-_METADATA_LIMIT = 20_000_000
-# The two elements are plain numbers; matching them as text can't be made to expand or fetch anything, as XML can.
 _ADD_OFFSET = re.compile(r"<(?:BOA|RADIO)_ADD_OFFSET[^>]*>\s*(-?\d+(?:\.\d+)?)\s*<")
 _XML_BASELINE = re.compile(r"<PROCESSING_BASELINE>\s*(\d{2})\.(\d{2})\s*<")
 _NAME_BASELINE = re.compile(r"(?:^|_)N(\d{4})(?=[_.]|$)")
@@ -44,7 +42,11 @@ class Offset:
 
 
 def find_offset(
-    headers: Sequence[RasterHeader], metadata: Path | None, names: Sequence[str], given: float | None, day: date | None
+    headers: Sequence[RasterHeader],
+    metadata: Sequence[Path],
+    names: Sequence[str],
+    given: float | None,
+    day: date | None,
 ) -> Offset:
     """The offset of a scene: from its files, else its metadata, else its name, else as given, else 0 with a note.
 
@@ -53,7 +55,7 @@ def find_offset(
     headers
         Headers of the files that are read.
     metadata
-        Product metadata (XML) of the scene, if there is any.
+        Product metadata (XML) of the scene.
     names
         Names that may tell the processing baseline, as `_N0500_`.
     given
@@ -101,16 +103,13 @@ def _declared(header: RasterHeader) -> list[float]:
     return [round(offset * QUANTIFICATION, 3) for _, offset in scaled]
 
 
-def _from_metadata(path: Path | None) -> Offset | None:
-    if path is None:
-        return None
-    if path.stat().st_size > _METADATA_LIMIT:
-        raise SceneError(f"{path} has more than {_METADATA_LIMIT} bytes, so it is no product metadata; remove it.")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if values := {float(value) for value in _ADD_OFFSET.findall(text)}:
-        return Offset(_the_one(values, path), "metadata")
-    if baseline := _XML_BASELINE.search(text):
-        return Offset(_by_baseline(int("".join(baseline.groups()))), "metadata")
+def _from_metadata(paths: Sequence[Path]) -> Offset | None:
+    for path in paths:
+        text = read_metadata_text(path)
+        if values := {float(value) for value in _ADD_OFFSET.findall(text)}:
+            return Offset(_the_one(values, path), "metadata")
+        if baseline := _XML_BASELINE.search(text):
+            return Offset(_by_baseline(int("".join(baseline.groups()))), "metadata")
     return None
 
 

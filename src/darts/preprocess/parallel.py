@@ -1,4 +1,4 @@
-"""Work on scenes in several processes, with results in the order of the tasks and a few of them at a time."""
+"""Work on scenes in several processes or on a cluster, with results in the order of the tasks, a few at a time."""
 
 import multiprocessing
 import os
@@ -7,19 +7,23 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from darts.core.errors import DartsError
+import psutil
+
+from darts.core.errors import DartsError, one_line
+from darts.preprocess.config import parse_size
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_DEFAULT_WORKERS = 4
+SHARE_OF_FREE_MEMORY = 0.8
 WORTH_A_PROCESS = 4_000_000
 """Pixels that are done sooner than another process has started."""
 
@@ -31,26 +35,51 @@ def count_workers(wanted: int, pixels: int) -> int:
     return min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
 
 
-def run_in_order(function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Generator[R, None, None]:
+def fit_workers(workers: int, needed: int, limit: int | None) -> int:
+    """As many of the workers as fit into the memory (bytes) when each needs so much; at least one."""
+    return workers if limit is None else max(1, min(workers, limit // max(needed, 1)))
+
+
+def memory_limit(text: str) -> int | None:
+    """`--memory-limit` in bytes; None is no limit."""
+    if text == "none":
+        return None
+    return int(SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available) if text == "auto" else parse_size(text)
+
+
+def run_in_order(
+    function: Callable[[T], R], tasks: Sequence[T], workers: int, scheduler: str | None = None
+) -> Generator[R, None, None]:
     """Yield `function(task)` in the order of the tasks; close the generator to stop early.
 
-    With several workers, each task runs in another process, and no more tasks are begun than there are workers.
-    `function` and the tasks must be picklable then.
+    With several workers, each task runs in another process, and no more tasks are begun than there are workers. With
+    a scheduler, they run on the workers of a dask cluster. `function` and the tasks must be picklable then.
 
     Raises
     ------
     DartsError
-        When a process was killed; other errors of `function` are passed on.
+        When a process was killed, or the cluster can't be reached; other errors of `function` are passed on.
     """
+    if scheduler is not None:
+        with dask_executor(scheduler) as (executor, threads):
+            yield from _results(executor, function, tasks, workers or threads)
+        return
     workers = min(workers, len(tasks))
     if workers <= 1:
         yield from map(function, tasks)
         return
+    with process_pool(workers) as pool:
+        yield from _results(pool, function, tasks, workers)
+
+
+@contextmanager
+def process_pool(workers: int) -> Iterator[Executor]:
+    """Processes that end with this one, however it ends."""
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_set_up_worker)
     try:
-        yield from _results(pool, function, tasks, workers)
+        yield pool
         pool.shutdown()
     except BrokenProcessPool:
         raise DartsError(
@@ -63,18 +92,49 @@ def run_in_order(function: Callable[[T], R], tasks: Sequence[T], workers: int) -
         pool.shutdown(cancel_futures=True)
 
 
-def _results(pool: ProcessPoolExecutor, function: Callable[[T], R], tasks: Sequence[T], workers: int) -> Iterator[R]:
+@contextmanager
+def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
+    """An executor on a dask cluster, and how many tasks it can do at a time.
+
+    Raises
+    ------
+    DartsError
+        When dask isn't installed, or there is no scheduler with workers at this address.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise DartsError("--dask-scheduler needs dask: pip install 'darts[dask]'.") from None
+    try:
+        client: Any = Client(address, timeout=20, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = one_line(error, 120)
+        raise DartsError(
+            f"--dask-scheduler: no scheduler answers at {address} ({reason}); start it, or check it."
+        ) from None
+    with client:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise DartsError(f"--dask-scheduler: the scheduler at {address} has no workers; start some.")
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor, threads
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _results(executor: Executor, function: Callable[[T], R], tasks: Sequence[T], at_a_time: int) -> Iterator[R]:
     waiting = iter(tasks)
-    running = deque(_submit(pool, function, task) for task in islice(waiting, workers))
+    running = deque(_submit(executor, function, task) for task in islice(waiting, at_a_time))
     while running:
         result = running.popleft().result()
-        running.extend(_submit(pool, function, task) for task in islice(waiting, 1))
+        running.extend(_submit(executor, function, task) for task in islice(waiting, 1))
         yield result
 
 
-def _submit(pool: ProcessPoolExecutor, function: Callable[[T], R], task: T) -> Future[R]:
+def _submit(executor: Executor, function: Callable[[T], R], task: T) -> Future[R]:
     with _main_left_alone():
-        return pool.submit(function, task)
+        return executor.submit(function, task)
 
 
 @contextmanager

@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+from shapely.geometry.base import BaseGeometry
 
-from darts.core.bands import Band, get_bands
 from darts.core.errors import SceneError
-from darts.core.files import file_fingerprint
-from darts.preprocess.auxiliary import admin_file, read_regions, regions_of
-from darts.preprocess.config import LabelConfig, PatchConfig
-from darts.preprocess.features import measured_bands
-from darts.preprocess.labels import LabelFile, joined, labels_below, labels_of_scene, touching
+from darts.preprocess.auxiliary import Mosaic, find_elevation, find_trends
+from darts.preprocess.auxiliary_bands import AuxiliaryBands
+from darts.preprocess.config import AuxiliaryConfig, PatchConfig, RegionConfig, parse_ranges
+from darts.preprocess.features import Recipe, make_recipe
+from darts.preprocess.findings import Finding, Kind
+from darts.preprocess.labelling import Labelling, SceneLabels
 from darts.preprocess.patches import count_patches
-from darts.preprocess.scenes import SceneFiles, SceneReader
+from darts.preprocess.regions import admin_file, read_regions, regions_of
+from darts.preprocess.scenes import SceneFiles, SceneReader, UnusableScene
+from darts.preprocess.terrain import DEFAULT_SUN
 from darts.preprocess.vectors import companions
 
 
@@ -28,19 +32,25 @@ class ScenePlan:
     files
         The scene as found on disk.
     labels
-        The polygons that touch it, in its reference system.
+        The polygons to burn in, in its reference system.
+    mapped
+        Where it was looked at for labels, in its reference system; None is everywhere.
     regions
         The administrative areas that touch it, in its reference system; None without `--admin-dir`.
+    auxiliary
+        Its terrain and trends.
     inputs
-        Name -> fingerprint of every file that is read for it.
+        Name -> every file that is read for it.
     n_patches
         Number of patches before any is dropped.
     """
 
     files: SceneFiles
     labels: gpd.GeoDataFrame
+    mapped: BaseGeometry | None
     regions: gpd.GeoDataFrame | None
-    inputs: Mapping[str, str]
+    auxiliary: AuxiliaryBands
+    inputs: Mapping[str, Path]
     n_patches: int
 
     @property
@@ -52,7 +62,7 @@ class ScenePlan:
     def region_names(self) -> tuple[str, ...]:
         """The regions that its patches can have."""
         named = () if self.regions is None else tuple(sorted(set(self.regions["region"])))
-        return named or (self.files.folder.name,)
+        return named or (self.files.place,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,19 +71,22 @@ class Plan:
 
     Attributes
     ----------
-    bands
-        The channels of x.
+    recipe
+        What the channels are made of.
     scenes
         In the order in which they are committed.
-    labels_unused
-        Number of label polygons that touch no scene.
+    unusable
+        Scenes that can't be used, and why.
+    findings
+        What became of labels and images that went another way than hoped.
     notes
         What the user should know.
     """
 
-    bands: tuple[Band, ...]
+    recipe: Recipe
     scenes: tuple[ScenePlan, ...]
-    labels_unused: int
+    unusable: tuple[UnusableScene, ...]
+    findings: tuple[Finding, ...]
     notes: tuple[str, ...]
 
     @property
@@ -82,72 +95,55 @@ class Plan:
         return sum(scene.n_patches for scene in self.scenes)
 
 
-def make_plan(reader: SceneReader[Any], labels: LabelConfig, patches: PatchConfig) -> Plan:
-    """Find scenes, labels and areas, and check that they fit together.
+def make_plan(
+    reader: SceneReader[Any],
+    labelling: Labelling,
+    regions: RegionConfig,
+    patches: PatchConfig,
+    auxiliary: AuxiliaryConfig,
+) -> Plan:
+    """Find scenes, labels, areas and auxiliary data, and check that they fit together.
 
     Raises
     ------
     SceneError
-        When a scene, a label file or the file of areas can't be used.
+        When no scene can be used, labels or areas can't, or auxiliary data are missing: all of them are named.
+    ConfigError
+        When a band is unknown.
     """
-    bands = get_bands(patches.bands)
-    found: list[SceneFiles] = reader.find(measured_bands(patches.bands))
-    _check_names(found)
-    for files in found:
-        _check_size(files, patches.patch_size)
-    areas_path = admin_file(labels.admin_dir) if labels.admin_dir else None
-    areas = read_regions(areas_path) if areas_path else None
-    labelled = _join_labels(found, labels.labels_dir)
+    recipe = make_recipe(patches.bands, parse_ranges(patches.band_ranges), mask_indices=patches.mask_indices)
+    found = reader.find(recipe.measured)
+    _check_names(found.scenes)
+    large = [files for files in found.scenes if _too_small(files, patches.patch_size) is None]
+    small = [_too_small(files, patches.patch_size) for files in found.scenes]
+    labelled = labelling(large)
+    unusable = (*found.unusable, *(scene for scene in small if scene), *labelled.unusable)
+    if not labelled.scenes:
+        raise SceneError(_nothing_left(unusable))
+    sources = _find_auxiliary(recipe, auxiliary, labelled.scenes)
+    areas = admin_file(regions.admin_dir) if regions.admin_dir else None
+    table = read_regions(areas) if areas else None
     scenes = tuple(
         ScenePlan(
             files=scene.files,
-            labels=joined(scene.touching, scene.files.grid),
-            regions=None if areas is None else regions_of(areas, scene.files.grid),
-            inputs=_inputs(scene, labels.labels_dir, areas_path),
+            labels=scene.labels,
+            mapped=scene.mapped,
+            regions=None if table is None else regions_of(table, scene.files.grid),
+            auxiliary=source,
+            inputs=_inputs(scene, source, areas),
             n_patches=count_patches(*scene.files.grid.shape, patches.patch_size, patches.overlap),
         )
-        for scene in labelled
+        for scene, source in zip(labelled.scenes, sources, strict=True)
     )
-    unused = _count_unused(labelled)
-    _check_labels_meet_scenes(scenes, unused)
-    return Plan(bands, scenes, unused, tuple(_notes(scenes, unused)))
+    unusable = tuple(sorted(unusable, key=lambda scene: scene.scene_id))
+    return Plan(recipe, scenes, unusable, labelled.findings, tuple(_notes(scenes, unusable, labelled.findings)))
 
 
-def _check_labels_meet_scenes(scenes: Sequence[ScenePlan], unused: int) -> None:
-    """Labels that all lie elsewhere are a mistake, and would make all of every scene background."""
-    if unused and all(scene.labels.empty for scene in scenes):
-        raise SceneError(
-            f"none of the {unused} label polygons touches any of the {len(scenes)} scenes; check that both are of the same "
-            "place, and the reference system that the label files declare."
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _LabelledScene:
-    """A scene, the label files that it could have labels in, and the polygons of each that touch it."""
-
-    files: SceneFiles
-    labels: Sequence[LabelFile]
-    touching: Sequence[gpd.GeoDataFrame]
-
-
-def _join_labels(found: Sequence[SceneFiles], labels_dir: Path | None) -> list[_LabelledScene]:
-    shared = labels_below(labels_dir) if labels_dir else None
-    labelled = []
-    for files in found:
-        labels = shared if shared is not None else [labels_of_scene(files.folder)]
-        labelled.append(_LabelledScene(files, labels, [touching(file, files.grid) for file in labels]))
-    return labelled
-
-
-def _count_unused(labelled: Sequence[_LabelledScene]) -> int:
-    """Polygons that touch no scene."""
-    unused: dict[Path, set[int]] = {}
-    for scene in labelled:
-        for file, part in zip(scene.labels, scene.touching, strict=True):
-            left = unused.setdefault(file.path, set(file.polygons.index))
-            left.difference_update(part.index)
-    return sum(len(left) for left in unused.values())
+def _nothing_left(unusable: Sequence[UnusableScene]) -> str:
+    if not unusable:
+        return "no scene is left to use: none of them has labels or a footprint; check --labels-dir."
+    others = f" ({len(unusable) - 1} other scenes can't be used either)" if len(unusable) > 1 else ""
+    return f"{unusable[0].reason.rstrip('.')}{others}."
 
 
 def _check_names(found: Sequence[SceneFiles]) -> None:
@@ -156,42 +152,121 @@ def _check_names(found: Sequence[SceneFiles]) -> None:
         if files.scene_id in seen:
             raise SceneError(
                 f"each scene needs a name of its own, but {seen[files.scene_id]} and {files.folder} are both "
-                f"{files.scene_id}; rename one folder."
+                f"{files.scene_id}; rename or remove one of them."
             )
         seen[files.scene_id] = files.folder
 
 
-def _check_size(files: SceneFiles, patch_size: int) -> None:
+def _too_small(files: SceneFiles, patch_size: int) -> UnusableScene | None:
     height, width = files.grid.shape
-    if min(height, width) < patch_size:
-        raise SceneError(
-            f"a scene must be at least one patch of {patch_size} x {patch_size} pixels, but {files.scene_id} has "
-            f"{height} x {width}; give --patch-size {min(height, width)} or less, or remove the scene."
+    if min(height, width) >= patch_size:
+        return None
+    return UnusableScene(
+        files.scene_id,
+        f"a scene must be at least one patch of {patch_size} x {patch_size} pixels, but {files.scene_id} has "
+        f"{height} x {width}; give --patch-size {min(height, width)} or less, or remove the scene.",
+    )
+
+
+def _find_auxiliary(recipe: Recipe, config: AuxiliaryConfig, scenes: Sequence[SceneLabels]) -> list[AuxiliaryBands]:
+    """Elevation and trends of each scene.
+
+    Raises
+    ------
+    SceneError
+        When some are missing, with a list of all that is.
+    """
+    missing: list[str] = []
+    elevation = _elevation(recipe, config, missing)
+    trends = {day: _trends(recipe, config, day, missing) for day in sorted({s.files.date for s in scenes}, key=str)}
+    planned = [
+        AuxiliaryBands(
+            terrain=recipe.terrain,
+            trends=recipe.trends,
+            elevation=elevation,
+            trend_data=trends[scene.files.date],
+            sun=scene.files.sun or DEFAULT_SUN,
+            tpi_outer_radius=config.tpi_outer_radius,
+            tpi_inner_radius=config.tpi_inner_radius,
         )
+        for scene in scenes
+    ]
+    for scene, source in zip(scenes, planned, strict=True):
+        missing += _uncovered(scene.files, source)
+    if missing:
+        listed = "; ".join(dict.fromkeys(missing))
+        raise SceneError(f"some bands need data that are missing: {listed}. Give them, or leave the bands out.")
+    return planned
 
 
-def _inputs(scene: _LabelledScene, labels_dir: Path | None, areas: Path | None) -> dict[str, str]:
-    """Name -> fingerprint of the content; names don't depend on where the data lie."""
-    root = labels_dir if labels_dir and labels_dir.is_dir() else None
-    found = {str(path.relative_to(scene.files.folder)): path for path in scene.files.inputs}
-    for path in (path for file in scene.labels for path in file.inputs):
-        found[f"labels: {path.relative_to(root) if root else path.name}"] = path
+def _elevation(recipe: Recipe, config: AuxiliaryConfig, missing: list[str]) -> Mosaic | None:
+    if not recipe.terrain:
+        return None
+    if config.arcticdem_dir is None:
+        missing.append(f"{', '.join(recipe.terrain)} need an elevation model (--arcticdem-dir)")
+        return None
+    try:
+        return find_elevation(config.arcticdem_dir)
+    except SceneError as error:
+        missing.append(str(error).rstrip("."))
+        return None
+
+
+def _trends(recipe: Recipe, config: AuxiliaryConfig, day: date | None, missing: list[str]) -> Mosaic | None:
+    if not recipe.trends:
+        return None
+    if config.tcvis_dir is None:
+        missing.append(f"{', '.join(recipe.trends)} need Landsat trends (--tcvis-dir)")
+        return None
+    try:
+        return find_trends(config.tcvis_dir, day)
+    except SceneError as error:
+        missing.append(str(error).rstrip("."))
+        return None
+
+
+def _uncovered(files: SceneFiles, source: AuxiliaryBands) -> list[str]:
+    """What of a scene no auxiliary data cover at all; where they cover a part, the rest has no values."""
+    kinds = (("elevation", source.elevation), ("trends", source.trend_data))
+    return [
+        f"no {kind} of {mosaic.root} lies over the scene {files.scene_id}"
+        for kind, mosaic in kinds
+        if mosaic is not None and not mosaic.meets(files.grid)
+    ]
+
+
+def _inputs(scene: SceneLabels, source: AuxiliaryBands, areas: Path | None) -> dict[str, Path]:
+    """Name -> file; names don't depend on where the data lie."""
+    found = {_name(path, scene.files.folder): path for path in scene.files.inputs} | scene.inputs
     for path in companions(areas) if areas else []:
         found[f"areas: {path.name}"] = path
-    return {name: file_fingerprint(found[name]) for name in sorted(found)}
+    for path in source.inputs(scene.files.grid):
+        found[f"auxiliary: {path.parent.name}/{path.name}"] = path
+    return dict(sorted(found.items()))
 
 
-def _notes(scenes: Sequence[ScenePlan], labels_unused: int) -> list[str]:
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def _notes(scenes: Sequence[ScenePlan], unusable: Sequence[UnusableScene], findings: Sequence[Finding]) -> list[str]:
     """Each thing to know once, with the scenes that it is true of."""
     concerned: dict[str, list[str]] = {}
+    no_sun = "the position of the sun isn't known, so hillshade is computed for azimuth 225 and elevation 25"
     for scene in scenes:
-        without = ["no label touches the scene, so all of it counts as background"] if scene.labels.empty else []
-        for note in [*scene.files.notes, *without]:
+        unknown_sun = [no_sun] if "hillshade" in scene.auxiliary.terrain and scene.files.sun is None else []
+        for note in [*scene.files.notes, *unknown_sun]:
             concerned.setdefault(note, []).append(scene.scene_id)
+    for finding in findings:
+        if finding.kind == Kind.IMAGE_WITHOUT_LABEL:
+            concerned.setdefault(finding.reason, []).append(finding.name)
     notes = [f"{_some(names)}: {note}." for note, names in concerned.items()]
-    if labels_unused:
-        notes.append(f"{labels_unused} label polygons touch no scene and aren't used; check their place and date.")
-    return notes
+    assets = {str(scene.files.facts["planet_asset"]) for scene in scenes if "planet_asset" in scene.files.facts}
+    if len(assets) > 1:
+        notes.append(f"the scenes mix {' and '.join(sorted(assets))}, which a model can't tell apart; keep one kind.")
+    if lost := sum(finding.kind == Kind.LABEL_WITHOUT_IMAGE for finding in findings):
+        notes.append(f"{lost} label polygons reach no scene and aren't used; the report says why.")
+    return [*notes, *(f"{scene.scene_id} can't be used: {scene.reason}" for scene in unusable)]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,10 +1,11 @@
 """Raster files: opened with care, read as they are, and brought to another grid."""
 
+import html
 import logging
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,28 @@ import numpy as np
 import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.warp import reproject
+from rasterio.warp import reproject, transform_bounds
+from rasterio.windows import Window
 
 from darts.core.errors import SceneError, one_line
+from darts.preprocess.cubes import cube_inputs, is_cube, read_cube_header, read_cube_values
+from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.scenes import Grid, apply
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".jp2")
+KERNEL = 4
+"""Pixels around a place that an interpolation may need."""
+TOLERANCE = 0.01
+"""Pixels of the source by which a place in another coordinate reference system may be off."""
 MAX_PIXELS = 30_000**2
 """More pixels than any scene has: a header that claims more is not believed."""
+
+_VRT_LIMIT = 20_000_000
+# Names of files are plain text; matching them as text can't be made to expand or fetch anything, as XML can.
+_VRT_SOURCE = re.compile(r"<SourceFilename([^>]*)>([^<]*)</SourceFilename>")
+_VRT_COMPUTED = re.compile(
+    r"<!DOCTYPE|<!ENTITY|subClass=|<(?:PixelFunction\w+|KernelFilteredSource|AveragedSource|LUT|Exponent|Scale\w+)\b"
+)
 
 # Files beside a raster (.aux.xml, .ovr) are not looked for; pixels are read once, so little is kept of them (MB).
 _GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64}
@@ -35,40 +50,6 @@ _SIGNATURES = {
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True, slots=True)
-class RasterHeader:
-    """What a raster file says of itself, its pixels aside.
-
-    Attributes
-    ----------
-    path
-        The file.
-    grid
-        Where its pixels lie.
-    descriptions
-        Name of each band, "" where it has none.
-    nodata
-        Declared value of pixels without a value, of each band.
-    scales, offsets
-        Declared linear scaling of each band; 1 and 0 when none is declared.
-    tags
-        Metadata of the file.
-    """
-
-    path: Path
-    grid: Grid
-    descriptions: tuple[str, ...]
-    nodata: tuple[float | None, ...]
-    scales: tuple[float, ...]
-    offsets: tuple[float, ...]
-    tags: dict[str, str]
-
-    @property
-    def count(self) -> int:
-        """Number of bands."""
-        return len(self.descriptions)
-
-
 def raster_files(folder: Path) -> list[Path]:
     """The raster files directly in a folder, sorted by name; hidden ones are passed over."""
     return sorted(
@@ -78,14 +59,21 @@ def raster_files(folder: Path) -> list[Path]:
     )
 
 
+def raster_inputs(path: Path) -> tuple[Path, ...]:
+    """The files that change when the content of a raster does: the file itself; of a store, those that describe it."""
+    return cube_inputs(path) if is_cube(path) else (path,)
+
+
 def read_header(path: Path) -> RasterHeader:
-    """Read the header of a GeoTIFF or JPEG 2000 file.
+    """Read the header of a GeoTIFF or JPEG 2000 file, a zarr or icechunk store, or a netCDF file.
 
     Raises
     ------
     SceneError
         When it is neither, is damaged, has no coordinate reference system, or claims an absurd size.
     """
+    if is_cube(path):
+        return read_cube_header(path)
     with _open(path) as source:
         if source.crs is None:
             raise SceneError(f"{path} has no coordinate reference system; assign one, for example with gdal_edit.")
@@ -102,17 +90,87 @@ def read_header(path: Path) -> RasterHeader:
         )
 
 
-def read_values(path: Path, index: int) -> np.ndarray:
-    """The stored numbers of band `index` (from 1), in the type of the file, shape (height, width).
+def read_values(source: BandSource, window: Window | None = None) -> np.ndarray:
+    """The stored numbers of a band, of all of it or of a window inside it, in the type of the file: (height, width).
 
     Raises
     ------
     SceneError
         When the file is damaged.
     """
-    with _open(path) as source:
-        values: np.ndarray = source.read(index)
+    if is_cube(source.header.path):
+        return read_cube_values(source, window)
+    with _open(source.header.path) as raster:
+        values: np.ndarray = raster.read(source.index, window=window)
     return values
+
+
+def read_bands(sources: Sequence[BandSource], window: Window | None = None) -> np.ndarray:
+    """The stored numbers of several bands of one file: (bands, height, width); see `read_values`.
+
+    Where the bands of a pixel lie together in the file, that is decoded once and not for each band.
+
+    Raises
+    ------
+    SceneError
+        When the file is damaged.
+    """
+    path = sources[0].header.path
+    if is_cube(path):
+        return np.stack([read_cube_values(source, window) for source in sources])
+    with _open(path) as raster:
+        values: np.ndarray = raster.read([source.index for source in sources], window=window)
+    return values
+
+
+def read_on_grid(
+    source: BandSource, target: Grid, prepare: Callable[[np.ndarray], np.ndarray], resampling: Resampling
+) -> np.ndarray:
+    """Read what is needed of a band, and bring it to a grid.
+
+    Parameters
+    ----------
+    source
+        The band.
+    target
+        The grid that is wanted, in any coordinate reference system; where the band doesn't reach, there is no value.
+    prepare
+        Makes of stored numbers (height, width) float32 values, NaN where there is none.
+    resampling
+        As for `to_grid`.
+
+    Returns
+    -------
+    float32 on the target grid.
+    """
+    grid = source.header.grid
+    place = place_of(target, grid)
+    if place is not None and _is_inside(place, target, grid):
+        return prepare(read_values(source, Window(place[1], place[0], target.width, target.height)))
+    part = part_for(target, grid)
+    if part is None:
+        return np.full(target.shape, np.nan, dtype=np.float32)
+    window = Window.from_slices(*part)
+    values = prepare(read_values(source, window))
+    return to_grid(values, grid.window(window), target, resampling)
+
+
+def part_for(target: Grid, grid: Grid) -> tuple[slice, slice] | None:
+    """Rows and columns of `grid` that are needed to interpolate values on `target`; None when they don't meet."""
+    bounds = target.bounds if target.crs == grid.crs else transform_bounds(target.crs, grid.crs, *target.bounds)
+    rows, columns = grid.window_around(bounds)
+    coarser = np.sqrt(
+        (bounds[2] - bounds[0]) * (bounds[3] - bounds[1]) / (target.height * target.width * grid.pixel_area)
+    )
+    margin = KERNEL * max(1, int(np.ceil(coarser)))
+    rows = slice(max(rows.start - margin, 0), min(rows.stop + margin, grid.height))
+    columns = slice(max(columns.start - margin, 0), min(columns.stop + margin, grid.width))
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _is_inside(place: tuple[int, int], target: Grid, grid: Grid) -> bool:
+    row, column = place
+    return 0 <= row <= grid.height - target.height and 0 <= column <= grid.width - target.width
 
 
 @contextmanager
@@ -147,8 +205,51 @@ def _driver(path: Path) -> str:
     return _SIGNATURES[signature]
 
 
-def to_grid(values: np.ndarray, source: Grid, target: Grid, *, smooth: bool) -> np.ndarray:
-    """Bring a raster to another grid in the same coordinate reference system.
+def open_vrt_sources(path: Path) -> list[Path]:
+    """The files that a VRT puts side by side, each once, sorted; the VRT itself is never opened by GDAL.
+
+    Raises
+    ------
+    SceneError
+        When it does more than that, or names anything but GeoTIFF or JPEG 2000 files on this machine.
+    """
+    text = _vrt_text(path)
+    if "<VRTDataset" not in text or (computed := _VRT_COMPUTED.search(text)):
+        found = f"has {computed[0]}" if "<VRTDataset" in text and computed else "is no VRT"
+        raise SceneError(f"{path} must be a VRT that only puts files side by side, but it {found}; give the files.")
+    sources = {_vrt_source(path, *match.groups()) for match in _VRT_SOURCE.finditer(text)}
+    if not sources:
+        raise SceneError(f"{path} must be a VRT of at least one file, but it names none; make it anew.")
+    return sorted(sources)
+
+
+def _vrt_text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > _VRT_LIMIT:
+            raise SceneError(f"{path} must be a VRT of at most {_VRT_LIMIT} bytes, but has {size}; give the folder.")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SceneError(f"{path} can't be read ({error.strerror}); check the file.") from None
+    except UnicodeDecodeError:
+        raise SceneError(f"{path} must be a VRT in UTF-8, but is something else; make it anew.") from None
+
+
+def _vrt_source(path: Path, attributes: str, name: str) -> Path:
+    """One file of a VRT, which may be named from the folder of the VRT."""
+    name = html.unescape(name).strip()
+    relative = re.search(r"""relativeToVRT\s*=\s*["']1["']""", attributes)
+    source = path.absolute().parent / name if relative else Path(name)
+    if not source.is_absolute() or source.suffix.lower() not in RASTER_SUFFIXES or not source.is_file():
+        raise SceneError(
+            f"{path} must name GeoTIFF or JPEG 2000 files that are there, but names {name[:160]!r}; make it anew, or "
+            "give the folder of the files."
+        )
+    return source
+
+
+def to_grid(values: np.ndarray, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
+    """Bring a raster to another grid.
 
     Parameters
     ----------
@@ -156,19 +257,20 @@ def to_grid(values: np.ndarray, source: Grid, target: Grid, *, smooth: bool) -> 
         float32 (height, width), NaN where there is no value.
     source, target
         The grid of `values`, and the one that is wanted.
-    smooth
-        Interpolate bilinearly between the values around; otherwise take the nearest one.
+    resampling
+        The nearest value, or an interpolation of the values around.
 
     Returns
     -------
-    float32 on the target grid; NaN wherever the nearest pixel of the source has no value, or where there is none.
+    float32 on the target grid; NaN wherever the nearest pixel of the source has no value, or where there is none, so
+    that a hole keeps its size.
     """
     if same_grid(source, target):
         return values
     nearest = _warp(values, source, target, Resampling.nearest)
-    if not smooth:
+    if resampling == Resampling.nearest:
         return nearest
-    interpolated = _warp(values, source, target, Resampling.bilinear)
+    interpolated = _warp(values, source, target, resampling)
     interpolated[np.isnan(nearest)] = np.nan
     return interpolated
 
@@ -186,14 +288,21 @@ def _warp(values: np.ndarray, source: Grid, target: Grid, resampling: Resampling
         dst_nodata=np.nan,
         resampling=resampling,
         num_threads=1,
+        tolerance=TOLERANCE,
     )
     return result
 
 
 def same_grid(one: Grid, other: Grid) -> bool:
     """Whether two grids have the same pixels, up to a hundredth of one."""
-    if one.shape != other.shape or one.crs != other.crs:
-        return False
-    corners = [(0, 0), (one.width, 0), (0, one.height)]
-    places = [apply(~other.transform, *apply(one.transform, *corner)) for corner in corners]
-    return bool(np.abs(np.subtract(places, corners)).max() < 0.01)
+    return one.shape == other.shape and place_of(one, other) == (0, 0)
+
+
+def place_of(part: Grid, whole: Grid) -> tuple[int, int] | None:
+    """Row and column in `whole` of the first pixel of `part`; None unless their pixels are the same, to a hundredth."""
+    if part.crs != whole.crs:
+        return None
+    corners = np.array([(0, 0), (part.width, 0), (0, part.height)])
+    places = np.array([apply(~whole.transform, *apply(part.transform, *corner)) for corner in corners])
+    column, row = np.rint(places[0]).astype(int)
+    return (int(row), int(column)) if np.abs(places - corners - (column, row)).max() < 0.01 else None

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.transform import array_bounds
 from rasterio.windows import Window
-from rasterio.windows import transform as window_transform
 from shapely.geometry import Polygon
 
 INVALID, LOW, GOOD = 0, 1, 2
@@ -60,15 +59,50 @@ class Grid:
         corners = [(column, row), (right, row), (right, bottom), (column, bottom)]
         return Polygon([apply(self.transform, *corner) for corner in corners])
 
-    def part_around(self, bounds: tuple[float, float, float, float]) -> "Grid":
-        """The pixels of this grid that touch a box (left, bottom, right, top) in the units of `crs`."""
+    def rows(self, block: "Block") -> "Grid":
+        """The grid of some rows; they may reach beyond this grid."""
+        return self.window(Window(0, block.start, self.width, block.height))
+
+    def buffered(self, pixels: int) -> "Grid":
+        """The grid with so many more pixels on each side."""
+        return self.window(Window(-pixels, -pixels, self.width + 2 * pixels, self.height + 2 * pixels))
+
+    def window(self, window: Window) -> "Grid":
+        """The grid of a window of whole pixels."""
+        x, y = apply(self.transform, window.col_off, window.row_off)
+        moved = Affine(self.transform.a, self.transform.b, x, self.transform.d, self.transform.e, y)
+        return Grid(self.crs, moved, int(window.height), int(window.width))
+
+    def window_around(self, bounds: tuple[float, float, float, float]) -> tuple[slice, slice]:
+        """Rows and columns of the pixels that touch a box (left, bottom, right, top) in the units of `crs`."""
         left, bottom, right, top = bounds
         corners = (left, top), (right, top), (right, bottom), (left, bottom)
         columns, rows = zip(*(apply(~self.transform, *corner) for corner in corners), strict=True)
-        first_row, last_row = (int(np.clip(edge, 0, self.height)) for edge in (np.floor(min(rows)), np.ceil(max(rows))))
-        first, last = (int(np.clip(edge, 0, self.width)) for edge in (np.floor(min(columns)), np.ceil(max(columns))))
-        moved = window_transform(Window(first, first_row, 1, 1), self.transform)
-        return Grid(self.crs, moved, last_row - first_row, last - first)
+        return _touched(rows, self.height), _touched(columns, self.width)
+
+    def part_around(self, bounds: tuple[float, float, float, float]) -> "Grid":
+        """The pixels of this grid that touch a box (left, bottom, right, top) in the units of `crs`."""
+        rows, columns = self.window_around(bounds)
+        return self.window(Window.from_slices(rows, columns))
+
+
+def _touched(edges: tuple[float, ...], length: int) -> slice:
+    """The pixels of an axis between the lowest and the highest of some places."""
+    first, last = np.clip([np.floor(min(edges)), np.ceil(max(edges))], 0, length)
+    return slice(int(first), int(last))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole rows of a scene, from `start` up to, not including, `stop`."""
+
+    start: int
+    stop: int
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.stop - self.start
 
 
 def apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
@@ -78,26 +112,25 @@ def apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """One acquisition, read into memory.
+class Sun:
+    """Where the sun stands: degrees, the azimuth clockwise from true north."""
+
+    azimuth: float
+    elevation: float
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRows:
+    """Some rows of a scene, read into memory.
 
     Attributes
     ----------
-    scene_id
-        Unique in a dataset.
-    date
-        Day of acquisition, or None when it is not known.
-    grid
-        Where the pixels lie.
     bands
         Canonical name -> physical values, float32 (height, width), NaN where there is none.
     quality
         INVALID, LOW or GOOD, uint8 (height, width).
     """
 
-    scene_id: str
-    date: date | None
-    grid: Grid
     bands: Mapping[str, np.ndarray]
     quality: np.ndarray
 
@@ -111,7 +144,15 @@ class SceneFiles(Protocol):
 
     @property
     def folder(self) -> Path:
-        """The folder of the scene; its name is the region where no administrative area is."""
+        """The folder of the scene."""
+
+    @property
+    def place(self) -> str:
+        """The region where no administrative area is."""
+
+    @property
+    def sun(self) -> Sun | None:
+        """Where the sun stood, or None when it is not known."""
 
     @property
     def date(self) -> date | None:
@@ -137,20 +178,40 @@ class SceneFiles(Protocol):
 Files = TypeVar("Files", bound=SceneFiles)
 
 
+@dataclass(frozen=True, slots=True)
+class UnusableScene:
+    """A scene that was found, but can't be used, and why."""
+
+    scene_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Files]):
+    """The scenes that a search found."""
+
+    scenes: tuple[Files, ...]
+    unusable: tuple[UnusableScene, ...] = ()
+
+
 class SceneReader(Protocol[Files]):
     """Finds and reads the scenes of one sensor; picklable, since it is sent to other processes."""
 
-    def find(self, bands: Sequence[str]) -> list[Files]:
+    def find(self, bands: Sequence[str]) -> Found[Files]:
         """The scenes that can give these bands, in an order that depends on their names alone.
 
         Raises
         ------
         SceneError
-            When there is none, or one of them lacks a band or can't be used.
+            When there is none at all.
+        ConfigError
+            When a setting breaks a rule.
         """
 
-    def read(self, files: Files, bands: Sequence[str]) -> Scene:
-        """Read a scene with the given physical bands.
+    def read(self, files: Files, bands: Sequence[str], block: Block) -> SceneRows:
+        """Read some rows of a scene with the given measured bands.
+
+        A value doesn't depend on the block that it is read with.
 
         Raises
         ------

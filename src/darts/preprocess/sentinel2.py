@@ -1,9 +1,11 @@
 """Sentinel-2 scenes: found in folders, whatever way their bands are filed, and read as reflectance.
 
-A scene folder holds one of
+A scene is one of
 
-- a stack: one file with several bands, which its name (`*_SR*`), its band descriptions, or `--source-bands` tell;
-- single bands: one file a band, named by it (`*B02*`, `*B8A*`, ...), in any mix of resolutions;
+- a stack: one file with several bands, which its name (`*_SR*`), its band descriptions, or `--source-bands` tell; or a
+  zarr store with a variable for each band;
+- single bands: one file a band, named by it (`*B02*`, `*B8A*`, ...), in any mix of resolutions, in one folder or in a
+  product as it is delivered (`.SAFE`);
 
 and with either, or not, a scene classification (`*SCL*`). All other files are left alone.
 """
@@ -14,24 +16,39 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from rasterio.enums import Resampling
 
 from darts.core.errors import SceneError
-from darts.preprocess.band_names import SCL, band_of, canonical_source_bands, described_band, is_scl, is_stack
+from darts.preprocess.band_names import (
+    SCL,
+    band_of,
+    canonical_source_bands,
+    described_band,
+    is_scl,
+    is_stack,
+    product_of,
+    tile_of,
+)
 from darts.preprocess.config import Sentinel2Config
-from darts.preprocess.offsets import METADATA_FILES, QUANTIFICATION, Offset, find_date, find_offset
-from darts.preprocess.rasters import RasterHeader, raster_files, read_header, read_values, to_grid
-from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid, Scene
+from darts.preprocess.cubes import is_cube
+from darts.preprocess.headers import BandSource, RasterHeader
+from darts.preprocess.offsets import QUANTIFICATION, Offset, find_date, find_offset
+from darts.preprocess.product_metadata import find_sun, metadata_of
+from darts.preprocess.rasters import raster_files, raster_inputs, read_header, read_on_grid
+from darts.preprocess.scenes import (
+    GOOD,
+    INVALID,
+    LOW,
+    Block,
+    Found,
+    Grid,
+    SceneRows,
+    Sun,
+    UnusableScene,
+)
 
 STACK_BANDS = ("blue", "green", "red", "nir")
 """What the four bands of a `*_SR*` file are when it doesn't say."""
-
-
-@dataclass(frozen=True, slots=True)
-class BandSource:
-    """A band in a file: `index` counts from 1."""
-
-    header: RasterHeader
-    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +57,21 @@ class Sentinel2Files:
 
     scene_id: str
     folder: Path
+    place: str
     date: date | None
+    sun: Sun | None
     grid: Grid
     bands: Mapping[str, BandSource]
     scl: BandSource | None
-    metadata: Path | None
+    metadata: tuple[Path, ...]
     offset: Offset
 
     @property
     def inputs(self) -> tuple[Path, ...]:
         """Every file that is read for the scene, sorted."""
         sources = [*self.bands.values(), *([self.scl] if self.scl else [])]
-        metadata = [self.metadata] if self.metadata else []
-        return tuple(sorted({*(source.header.path for source in sources), *metadata}))
+        files = {path for source in sources for path in raster_inputs(source.header.path)}
+        return tuple(sorted({*files, *self.metadata}))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -72,41 +91,67 @@ class Sentinel2Reader:
 
     config: Sentinel2Config
 
-    def find(self, bands: Sequence[str]) -> list[Sentinel2Files]:
-        """The scenes below `--sentinel2-dir`, sorted by folder.
+    def find(self, bands: Sequence[str]) -> Found[Sentinel2Files]:
+        """The scenes below `--sentinel2-dir`, sorted by folder; see `scenes.SceneReader`.
 
         Raises
         ------
         SceneError
-            When there is none, or one of them lacks a band or can't be used.
+            When there is none.
         ConfigError
             When `--source-bands` names an unknown band.
         """
         source_bands = canonical_source_bands(self.config.source_bands)
-        folders = scene_folders(self.config.sentinel2_dir)
-        return [find_scene(folder, bands, source_bands, self.config.s2_offset) for folder in folders]
+        scenes, unusable = [], []
+        for acquisition in acquisitions_below(self.config.sentinel2_dir):
+            try:
+                scenes.append(find_scene(acquisition, bands, source_bands, self.config.s2_offset))
+            except SceneError as error:
+                unusable.append(UnusableScene(acquisition.name, str(error)))
+        return Found(tuple(scenes), tuple(unusable))
 
-    def read(self, files: Sentinel2Files, bands: Sequence[str]) -> Scene:
-        """Read reflectance and quality of a scene.
+    def read(self, files: Sentinel2Files, bands: Sequence[str], block: Block) -> SceneRows:
+        """Read reflectance and quality of some rows; see `scenes.SceneReader`.
 
         A pixel without a value in any of the bands, or of SCL class 0, is invalid: it is NaN in all bands.
-
-        Raises
-        ------
-        SceneError
-            When a file is damaged.
         """
-        quality = _quality(files, self.config.scl_ignore)
-        read = {name: _reflectance(files.bands[name], files.offset.value, files.grid) for name in bands}
+        grid = files.grid.rows(block)
+        quality = _quality(files.scl, grid, self.config.scl_ignore)
+        read = {name: _reflectance(files.bands[name], files.offset.value, grid) for name in bands}
         for values in read.values():
             quality[np.isnan(values)] = INVALID
         for values in read.values():
             values[quality == INVALID] = np.nan
-        return Scene(files.scene_id, files.date, files.grid, read, quality)
+        return SceneRows(read, quality)
 
 
-def scene_folders(root: Path) -> list[Path]:
-    """The folders of all scenes: `root` itself when it holds raster files, else those of its folders that do.
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """The files of one scene before they are looked into.
+
+    Attributes
+    ----------
+    folder
+        Where they lie; of a zarr store, the store itself.
+    product
+        Part of their names that tells them from those of other scenes in the same folder; "" if there are none.
+    rasters
+        Its raster files, sorted.
+    """
+
+    folder: Path
+    product: str
+    rasters: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the folder, without `.SAFE`, and the product."""
+        folder = self.folder.name.removesuffix(".SAFE")
+        return f"{folder}_{self.product}" if self.product else folder
+
+
+def acquisitions_below(root: Path) -> list[Acquisition]:
+    """All scenes: in `root` itself when it holds raster files, else in its folders.
 
     Raises
     ------
@@ -117,35 +162,50 @@ def scene_folders(root: Path) -> list[Path]:
         raise SceneError(f"--sentinel2-dir must be a folder of a scene or of scene folders, but {root} is no folder.")
     root = root.resolve()
     below = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    scenes = [path for path in below if _scene_rasters(path)]
+    scenes = [] if is_cube(root) else [path for path in below if _scene_rasters(path)]
     if not _scene_rasters(root):
         if not scenes:
             raise SceneError(f"no scenes found: neither {root} nor a folder in it holds .tif, .tiff or .jp2 files.")
-        return scenes
+        return [acquisition for folder in scenes for acquisition in _acquisitions(folder)]
     if scenes and root.suffix != ".SAFE":
         raise SceneError(
             f"{root} must be one scene or a folder of scenes, but holds raster files and the scene folder "
             f"{scenes[0].name}; give the one that you mean, or move the files of {root.name} into their own folder."
         )
-    return [root]
+    return _acquisitions(root)
+
+
+def _acquisitions(folder: Path) -> list[Acquisition]:
+    """The scenes in a folder: one, unless the names of its files tell of several acquisitions."""
+    rasters = _scene_rasters(folder)
+    products = {path: product_of(path.stem) for path in rasters}
+    different = sorted({product for product in products.values() if product})
+    if len(different) < 2:
+        return [Acquisition(folder, "", tuple(rasters))]
+    return [
+        Acquisition(folder, product, tuple(path for path in rasters if products[path] == product))
+        for product in different
+    ]
 
 
 def _scene_rasters(folder: Path) -> list[Path]:
     """The raster files of a scene; in a product as it is delivered (.SAFE) they lie deeper."""
+    if is_cube(folder):
+        return [folder]
     if folder.suffix != ".SAFE":
         return raster_files(folder)
     return [path for images in sorted(folder.glob("GRANULE/*/IMG_DATA/**/")) for path in raster_files(images)]
 
 
 def find_scene(
-    folder: Path, bands: Sequence[str], source_bands: Sequence[str | None], offset: float | None
+    acquisition: Acquisition, bands: Sequence[str], source_bands: Sequence[str | None], offset: float | None
 ) -> Sentinel2Files:
     """The files of one scene that hold the given bands.
 
     Parameters
     ----------
-    folder
-        The scene folder.
+    acquisition
+        The files.
     bands
         Canonical names of the bands that are needed.
     source_bands
@@ -158,7 +218,7 @@ def find_scene(
     SceneError
         When a band is missing, twice there, or in another coordinate reference system than the others.
     """
-    rasters = _scene_rasters(folder)
+    folder, rasters = acquisition.folder, acquisition.rasters
     single = _single_bands(rasters)
     stack = None if single else _stack(folder, rasters, source_bands)
     found = _stack_sources(stack, source_bands) if stack else {}
@@ -170,11 +230,13 @@ def find_scene(
     _check_crs(folder, [*sources.values(), *([scl] if scl else [])])
     names = [*(source.header.path.stem for source in sources.values()), folder.name]
     day = find_date(names)
-    metadata = next((folder / name for name in METADATA_FILES if (folder / name).is_file()), None)
+    metadata = metadata_of(folder)
     return Sentinel2Files(
-        scene_id=_scene_id(folder, stack),
+        scene_id=_scene_id(acquisition, stack),
         folder=folder,
+        place=tile_of([folder.name]) or acquisition.name,
         date=day,
+        sun=find_sun(metadata, _headers(sources)),
         grid=min((source.header.grid for source in sources.values()), key=lambda grid: grid.pixel_area),
         bands=sources,
         scl=scl,
@@ -183,11 +245,11 @@ def find_scene(
     )
 
 
-def _scene_id(folder: Path, stack: RasterHeader | None) -> str:
+def _scene_id(acquisition: Acquisition, stack: RasterHeader | None) -> str:
     """The name of the folder; with a `*_SR*` file, also the first three parts of its name, which name the product."""
     if stack is None or not is_stack(stack.path.stem):
-        return folder.name
-    return f"{folder.name}_{'_'.join(stack.path.stem.split('_')[:3])}"
+        return acquisition.name
+    return f"{acquisition.folder.name}_{'_'.join(stack.path.stem.split('_')[:3])}"
 
 
 def _headers(sources: Mapping[str, BandSource]) -> list[RasterHeader]:
@@ -273,15 +335,17 @@ def _check_crs(folder: Path, sources: Sequence[BandSource]) -> None:
 
 def _reflectance(source: BandSource, offset: float, grid: Grid) -> np.ndarray:
     """Reflectance on `grid`: float32, NaN where the digital number is 0, the declared nodata, or not finite."""
-    header = source.header
-    numbers = read_values(header.path, source.index)
-    empty = (numbers == 0) | (numbers == header.nodata[source.index - 1]) | ~np.isfinite(numbers)
-    _check_numbers(header.path, numbers, empty)
-    values = numbers.astype(np.float32)
-    values += np.float32(offset)
-    values /= np.float32(QUANTIFICATION)
-    values[empty] = np.nan
-    return to_grid(values, header.grid, grid, smooth=True)
+
+    def prepare(numbers: np.ndarray) -> np.ndarray:
+        empty = (numbers == 0) | (numbers == source.nodata) | ~np.isfinite(numbers)
+        _check_numbers(source.header.path, numbers, empty)
+        values = numbers.astype(np.float32)
+        values += np.float32(offset)
+        values /= np.float32(QUANTIFICATION)
+        values[empty] = np.nan
+        return values
+
+    return read_on_grid(source, grid, prepare, Resampling.bilinear)
 
 
 def _check_numbers(path: Path, numbers: np.ndarray, empty: np.ndarray) -> None:
@@ -292,13 +356,11 @@ def _check_numbers(path: Path, numbers: np.ndarray, empty: np.ndarray) -> None:
         )
 
 
-def _quality(files: Sentinel2Files, scl_ignore: Sequence[int]) -> np.ndarray:
+def _quality(scl: BandSource | None, grid: Grid, scl_ignore: Sequence[int]) -> np.ndarray:
     """Quality by the scene classification alone: uint8 (height, width)."""
-    if files.scl is None:
-        return np.full(files.grid.shape, GOOD, dtype=np.uint8)
-    header = files.scl.header
-    stored = read_values(header.path, files.scl.index).astype(np.float32)
-    classes = to_grid(stored, header.grid, files.grid, smooth=False)
+    if scl is None:
+        return np.full(grid.shape, GOOD, dtype=np.uint8)
+    classes = read_on_grid(scl, grid, lambda stored: stored.astype(np.float32), Resampling.nearest)
     quality = np.where(np.isin(classes, list(scl_ignore)), np.uint8(LOW), np.uint8(GOOD))
     quality[~(classes > 0)] = INVALID
     return quality

@@ -1,22 +1,31 @@
 """Making the patches of one scene, in whichever process: read, label, cut, filter, stage."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 
+from darts.core.errors import SceneError
+from darts.core.files import file_fingerprint
 from darts.dataset.journal import SceneEntry
+from darts.dataset.schema import IGNORE
 from darts.dataset.writer import SceneStage, StagedScene
-from darts.preprocess.auxiliary import region_of
-from darts.preprocess.config import LabelConfig, PatchConfig
-from darts.preprocess.features import compute_band, fill, measured_bands, normalise
-from darts.preprocess.labels import burn, count_without_pixel, erode, mask_bad_pixels
+from darts.preprocess.auxiliary_bands import auxiliary_bands
+from darts.preprocess.blocks import BLOCK_ROWS, windows_with_values
+from darts.preprocess.config import PatchConfig
+from darts.preprocess.features import Recipe, fill, normalise, optical_channel
+from darts.preprocess.labels import burn, burn_mapped, count_without_pixel, eroded, mask_bad_pixels
 from darts.preprocess.patches import Window, patch_windows, reason_to_drop
 from darts.preprocess.plan import ScenePlan
-from darts.preprocess.scenes import Scene, SceneReader
+from darts.preprocess.regions import region_of
+from darts.preprocess.scenes import INVALID, Block, SceneReader
+
+_PROCESS_BYTES = 350 * 2**20
+"""What a process takes before it has read anything."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,65 +33,122 @@ class SceneTask:
     """All that a process needs to make the patches of one scene."""
 
     plan: ScenePlan
+    recipe: Recipe
     reader: SceneReader[Any]
     stage: SceneStage
-    labels: LabelConfig
     patches: PatchConfig
+    all_touched: bool
+    cache: Path | None
+
+
+def bytes_needed(task: SceneTask) -> int:
+    """About how much memory the patches of a scene take to make."""
+    height, width = task.plan.files.grid.shape
+    channels = len(task.recipe.bands)
+    block = 4 * width * min(BLOCK_ROWS, height)
+    held = channels * (2 * block + 4 * width * min(task.patches.patch_size, height))
+    read = block * (2 * len(task.recipe.measured) + 3 * len(task.recipe.terrain + task.recipe.trends) + 4)
+    return _PROCESS_BYTES + held + read + 3 * height * width
 
 
 def make_patches(task: SceneTask) -> StagedScene:
     """Read one scene, cut it, and stage the patches that are kept; runs in any process.
 
+    A scene that can't be read is staged as a failed one, with the reason.
+    """
+    plan = task.plan
+    try:
+        return _stage_scene(task, fingerprints(plan.inputs))
+    except SceneError as error:
+        return task.stage.fail(SceneEntry(plan.scene_id, failed=str(error)))
+
+
+def fingerprints(inputs: Mapping[str, Path]) -> dict[str, str]:
+    """Name -> a hash of the content.
+
     Raises
     ------
     SceneError
-        When a file of the scene is damaged.
+        When a file is gone, or can't be read.
     """
-    plan, labels, grid = task.plan, task.plan.labels, task.plan.files.grid
-    missed = count_without_pixel(labels, grid, all_touched=task.labels.all_touched)
-    scene = task.reader.read(plan.files, measured_bands(task.patches.bands))
-    quality = erode(scene.quality, task.patches.mask_erosion_size)
-    y = mask_bad_pixels(burn(labels, grid, all_touched=task.labels.all_touched), quality)
+    try:
+        return {name: file_fingerprint(path) for name, path in inputs.items()}
+    except OSError as error:
+        raise SceneError(f"{error.filename} can't be read ({error.strerror}); check the file.") from None
+
+
+def _stage_scene(task: SceneTask, inputs: Mapping[str, str]) -> StagedScene:
+    plan, grid = task.plan, task.plan.files.grid
     windows = list(patch_windows(*grid.shape, task.patches.patch_size, task.patches.overlap))
+    rows = dict(zip(windows, _rows(plan, windows), strict=True))
     dropped: Counter[str] = Counter()
-    for window, row in zip(windows, _rows(plan, scene, windows), strict=True):
-        reason = _stage_patch(task, scene, y, window, row)
-        if reason:
+    for window, x_chw, y_hw in _patches(task, windows):
+        reason = reason_to_drop(
+            x_chw, y_hw, exclude_nopositive=task.patches.exclude_nopositive, exclude_nan=task.patches.exclude_nan
+        )
+        if reason is None:
+            task.stage.add(fill(x_chw, task.recipe.bands), y_hw, rows[window])
+        else:
             dropped[reason] += 1
+    missed = count_without_pixel(plan.labels, grid, all_touched=task.all_touched)
     entry = SceneEntry(
         scene_id=plan.scene_id,
-        inputs=dict(plan.inputs),
+        inputs=dict(inputs),
         dropped=dict(sorted(dropped.items())),
-        labels=len(labels),
-        facts={**plan.files.facts, "labels_without_pixel": missed},
+        labels=len(plan.labels),
+        facts={**plan.files.facts, **_sun(plan), "transform": list(grid.transform)[:6], "labels_without_pixel": missed},
     )
-    return task.stage.finish(entry, labels.assign(sample_id=plan.scene_id))
+    return task.stage.finish(entry, plan.labels.assign(sample_id=plan.scene_id))
 
 
-def _stage_patch(task: SceneTask, scene: Scene, y: np.ndarray, window: Window, row: Mapping[str, Any]) -> str | None:
-    """Stage one patch, or say why it is dropped."""
-    bands = task.stage.bands
-    cut = {name: values[window.slices] for name, values in scene.bands.items()}
-    x_chw = np.stack([normalise(compute_band(band.name, cut), band) for band in bands])
-    y_hw = np.ascontiguousarray(y[window.slices])
-    reason = reason_to_drop(
-        x_chw, y_hw, exclude_nopositive=task.patches.exclude_nopositive, exclude_nan=task.patches.exclude_nan
-    )
-    if reason is None:
-        task.stage.add(fill(x_chw, bands), y_hw, row)
-    return reason
+def _sun(plan: ScenePlan) -> dict[str, Any]:
+    """The sun that hillshade was computed for, and where it comes from."""
+    if "hillshade" not in plan.auxiliary.terrain:
+        return {}
+    sun = plan.auxiliary.sun
+    return {"sun": [sun.azimuth, sun.elevation], "sun_from": "metadata" if plan.files.sun else "default"}
 
 
-def _rows(plan: ScenePlan, scene: Scene, windows: Sequence[Window]) -> list[dict[str, Any]]:
+def _patches(task: SceneTask, windows: Sequence[Window]) -> Iterator[tuple[Window, np.ndarray, np.ndarray]]:
+    """Each window with x, float32 (bands, size, size) in [0, 1] with NaN, and y, uint8 (size, size)."""
+    plan, grid = task.plan, task.plan.files.grid
+    codes = burn(plan.labels, grid, all_touched=task.all_touched)
+    codes[~burn_mapped(plan.mapped, grid)] = IGNORE
+    quality = np.full(grid.shape, INVALID, dtype=np.uint8)
+
+    def read(block: Block) -> np.ndarray:
+        return _read_block(task, block, quality)
+
+    radius = task.patches.mask_erosion_size
+    for window, x_chw in windows_with_values(grid.height, windows, read, rows_below=radius + 1 if radius else 0):
+        good = eroded(quality, window, radius)
+        yield window, x_chw, mask_bad_pixels(codes[window.slices], good)
+
+
+def _read_block(task: SceneTask, block: Block, quality: np.ndarray) -> np.ndarray:
+    """All channels of some rows, float32 (bands, rows, width) in [0, 1] with NaN; enters their quality."""
+    plan, recipe = task.plan, task.recipe
+    rows = task.reader.read(plan.files, recipe.measured, block)
+    quality[block.start : block.stop] = rows.quality
+    others = auxiliary_bands(plan.auxiliary, plan.files.grid, block, task.cache)
+    x = np.empty((len(recipe.bands), block.height, plan.files.grid.width), dtype=np.float32)
+    for channel, band in zip(x, recipe.bands, strict=True):
+        known = others.get(band.name)
+        values = optical_channel(band.name, rows.bands, rows.quality, recipe) if known is None else known
+        normalise(values, band, channel)
+    return x
+
+
+def _rows(plan: ScenePlan, windows: Sequence[Window]) -> list[dict[str, Any]]:
     """The columns of each patch that don't follow from its pixels."""
-    grid = scene.grid
+    files, grid = plan.files, plan.files.grid
     outlines = gpd.GeoSeries([grid.outline(w.row, w.column, w.size, w.size) for w in windows], crs=grid.crs)
     return [
         {
-            "patch_id": f"{scene.scene_id}_{window.row}_{window.column}",
-            "sample_id": scene.scene_id,
-            "region": region_of(outline, plan.regions, plan.files.folder.name),
-            "scene_date": scene.date.isoformat() if scene.date else None,
+            "patch_id": f"{files.scene_id}_{window.row}_{window.column}",
+            "sample_id": files.scene_id,
+            "region": region_of(outline, plan.regions, files.place),
+            "scene_date": files.date.isoformat() if files.date else None,
             "row": window.row,
             "column": window.column,
             "crs": grid.crs.to_string(),

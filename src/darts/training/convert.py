@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from darts import __version__
-from darts.core.bands import get_bands, known_bands
+from darts.core.bands import known_bands, nextgen_bands
 from darts.core.config import keyword_settings
 from darts.core.errors import CheckpointError
 from darts.core.files import flush_to_disk, make_directory, write_text
@@ -134,7 +134,7 @@ def _card(plan: Conversion) -> dict[str, Any]:
 def _bands(described: dict[str, Any]) -> list[dict[str, Any]]:
     """Bands in order with lo, hi, unit and fill; darts-nextgen's own ranges where the checkpoint doesn't say them."""
     scaling = described.get("scaling", {})
-    known = {band.name: band.as_dict() for band in get_bands(known_bands())}
+    known = {band.name: band.as_dict() for band in nextgen_bands(known_bands())}
     return [{"name": name, **scaling.get(name, known.get(name, {}))} for name in described["bands"]]
 
 

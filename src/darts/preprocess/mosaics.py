@@ -1,0 +1,198 @@
+"""Rasters that lie side by side, read on any grid as if they were one.
+
+Pixels of all files are put together first, and interpolated only then, so that no seam shows where files meet.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.warp import reproject, transform_bounds
+from rasterio.windows import Window
+
+from darts.preprocess.rasters import KERNEL, place_of
+from darts.preprocess.scenes import Grid
+
+Bounds = tuple[float, float, float, float]
+"""(left, bottom, right, top)"""
+METRES_PER_DEGREE = 111_195.0
+"""Along a meridian of a sphere with a radius of 6371 km."""
+_AROUND_THE_WORLD = 360.0
+_ABOUT_EQUAL = 0.95
+"""Pixels that are hardly smaller than those that are wanted are interpolated, not averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is needed of one raster for a grid.
+
+    Attributes
+    ----------
+    number
+        Of the raster, in the order in which rasters are asked for a value.
+    window
+        The pixels, in the raster.
+    grid
+        Where these pixels lie.
+    """
+
+    number: int
+    window: Window
+    grid: Grid
+
+
+def read_mosaic(grids: Sequence[Grid], target: Grid, load: Callable[[Piece], np.ndarray]) -> np.ndarray:
+    """Values of rasters in one coordinate reference system on a grid, by cubic interpolation.
+
+    A value doesn't depend on which part of a larger grid is asked for, nor on how the rasters divide the area.
+
+    Parameters
+    ----------
+    grids
+        Of the rasters; where several have a value, that of the first counts.
+    target
+        The grid that is wanted, in any coordinate reference system.
+    load
+        Reads a piece: float32 (height, width), NaN where there is no value.
+
+    Returns
+    -------
+    float32 on the target grid; NaN wherever the nearest pixel has no value, or where there is none.
+    """
+    result = np.full(target.shape, np.nan, dtype=np.float32)
+    for group in _lattices(pieces(grids, target)):
+        values, grid = _joined(group, load)
+        np.copyto(result, resample(values, grid, target), where=np.isnan(result))
+    return result
+
+
+def pieces(grids: Sequence[Grid], target: Grid, *, margin: bool = True) -> Iterator[Piece]:
+    """The parts of rasters in one coordinate reference system that touch a grid, or that its interpolation needs.
+
+    A raster in degrees also lies 360 degrees further east and west, so that it goes on across the antimeridian.
+    """
+    bounds = bounds_in(grids[0].crs, target) if grids else None
+    if bounds is None:
+        return
+    for number, grid in enumerate(grids):
+        around = _widened(bounds, grid, _kernel(grid, target)) if margin else bounds
+        for shift in (0.0, _AROUND_THE_WORLD, -_AROUND_THE_WORLD) if grid.crs.is_geographic else (0.0,):
+            shifted = Grid(grid.crs, Affine.translation(shift, 0) * grid.transform, grid.height, grid.width)
+            window = Window.from_slices(*shifted.window_around(around))
+            if window.height > 0 and window.width > 0:
+                yield Piece(number, window, shifted.window(window))
+
+
+def bounds_in(crs: CRS, target: Grid) -> Bounds | None:
+    """The box around a grid in another coordinate reference system; None when that doesn't reach there.
+
+    Where the box lies across the antimeridian, its right side is beyond 180 degrees.
+    """
+    if target.crs == crs:
+        return target.bounds
+    try:
+        left, bottom, right, top = transform_bounds(target.crs, crs, *target.bounds)
+    except RasterioError:
+        return None
+    if not np.isfinite([left, bottom, right, top]).all():
+        return None
+    return left, bottom, right + _AROUND_THE_WORLD if crs.is_geographic and right < left else right, top
+
+
+def resample(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """Bring a raster to another grid by cubic interpolation, or by a cubic average where its pixels are smaller.
+
+    The kernel has one size everywhere. Left to itself, GDAL derives it from the shapes of the two arrays, which depend
+    on the block and, between systems that are turned against each other, have nothing to do with the size of pixels.
+
+    Parameters
+    ----------
+    values
+        float32 (height, width), NaN where there is no value.
+    source, target
+        The grid of `values`, and the one that is wanted.
+
+    Returns
+    -------
+    float32 on the target grid; NaN wherever the nearest pixel of the source has no value, or where there is none, so
+    that a hole keeps its size.
+    """
+    nearest = _warp(values, source, target, Resampling.nearest)
+    interpolated = _warp(values, source, target, Resampling.cubic)
+    interpolated[np.isnan(nearest)] = np.nan
+    return np.where(np.isnan(interpolated), nearest, interpolated)
+
+
+def _warp(values: np.ndarray, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
+    result = np.full(target.shape, np.nan, dtype=np.float32)
+    scale = _scale(source, target)
+    reproject(
+        values,
+        result,
+        src_transform=source.transform,
+        src_crs=source.crs,
+        src_nodata=np.nan,
+        dst_transform=target.transform,
+        dst_crs=target.crs,
+        dst_nodata=np.nan,
+        resampling=resampling,
+        num_threads=1,
+        tolerance=0,
+        XSCALE=scale,
+        YSCALE=scale,
+    )
+    return result
+
+
+def _scale(source: Grid, target: Grid) -> float:
+    """How large a pixel of the source is beside one of the target, at most 1."""
+    ratio = _metres(source) / _metres(target)
+    return ratio if ratio < _ABOUT_EQUAL else 1.0
+
+
+def _metres(grid: Grid) -> float:
+    """The height of a pixel, as if on a map without distortion."""
+    unit = METRES_PER_DEGREE if grid.crs.is_geographic else grid.crs.linear_units_factor[1]
+    return float(np.hypot(grid.transform.b, grid.transform.e) * unit)
+
+
+def _kernel(source: Grid, target: Grid) -> int:
+    """Pixels of the source around a place that its interpolation may need."""
+    return int(np.ceil(KERNEL / _scale(source, target)))
+
+
+def _widened(bounds: Bounds, grid: Grid, pixels: int) -> Bounds:
+    """A box with so many more pixels of a grid on each side."""
+    left, bottom, right, top = bounds
+    x = pixels * (abs(grid.transform.a) + abs(grid.transform.b))
+    y = pixels * (abs(grid.transform.d) + abs(grid.transform.e))
+    return left - x, bottom - y, right + x, top + y
+
+
+def _lattices(found: Iterator[Piece]) -> list[list[Piece]]:
+    """Pieces whose pixels are parts of one and the same lattice, group by group."""
+    groups: list[list[Piece]] = []
+    for piece in found:
+        group = next((group for group in groups if place_of(piece.grid, group[0].grid) is not None), None)
+        if group is None:
+            groups.append([piece])
+        else:
+            group.append(piece)
+    return groups
+
+
+def _joined(group: Sequence[Piece], load: Callable[[Piece], np.ndarray]) -> tuple[np.ndarray, Grid]:
+    """Pieces of one lattice as one array, and its grid; where several have a value, that of the first counts."""
+    places = [place_of(piece.grid, group[0].grid) or (0, 0) for piece in group]
+    starts = np.array(places)
+    stops = starts + [piece.grid.shape for piece in group]
+    (top, left), (bottom, right) = starts.min(axis=0), stops.max(axis=0)
+    values = np.full((bottom - top, right - left), np.nan, dtype=np.float32)
+    for piece, (row, column), (below, beyond) in zip(group, starts, stops, strict=True):
+        part = values[row - top : below - top, column - left : beyond - left]
+        np.copyto(part, load(piece), where=np.isnan(part))
+    return values, group[0].grid.window(Window(left, top, right - left, bottom - top))
