@@ -21,7 +21,7 @@ from darts.preprocess.config import (
 )
 
 if TYPE_CHECKING:
-    from darts.preprocess.pipeline import PreprocessResult
+    from darts.preprocess.execution import PreprocessResult
     from darts.preprocess.plan import Plan
 
 PANEL = "Data"

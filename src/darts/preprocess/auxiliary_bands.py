@@ -3,7 +3,9 @@
 import hashlib
 import importlib.metadata
 import json
+import uuid
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from darts.core.bands import TERRAIN_BANDS
-from darts.core.files import file_fingerprint, make_directory, write_atomically
+from darts.core.files import file_fingerprint, make_directory
 from darts.core.log import get_logger
 from darts.preprocess.auxiliary import Mosaic
 from darts.preprocess.scenes import Block, Grid, Sun
@@ -49,16 +51,26 @@ class AuxiliaryBands:
     tpi_outer_radius: float = 100.0
     tpi_inner_radius: float = 0.0
 
-    def inputs(self, grid: Grid) -> tuple[Path, ...]:
-        """Every file that is read for a scene."""
-        mosaics = [mosaic for mosaic in (self.elevation, self.trend_data) if mosaic]
-        return tuple(sorted({path for mosaic in mosaics for path in mosaic.inputs(grid)}))
+    def inputs(self, grid: Grid) -> dict[str, Path]:
+        """Name -> every file that is read for a scene; names don't depend on where the data lie."""
+        kinds = (("elevation", self.elevation), ("trends", self.trend_data))
+        return {
+            f"{kind}: {_name(path, mosaic.root.parent)}": path
+            for kind, mosaic in kinds
+            if mosaic is not None
+            for path in mosaic.inputs(grid)
+        }
 
     def matters_to(self, name: str) -> Mapping[str, object]:
         """The settings that shape one channel."""
         sun = {"sun": [self.sun.azimuth, self.sun.elevation]} if name == "hillshade" else {}
         radii = {"radii": [self.tpi_outer_radius, self.tpi_inner_radius]} if name == "relative_elevation" else {}
         return {**sun, **radii}
+
+
+def _name(path: Path, folder: Path) -> str:
+    inside = path.is_relative_to(folder)
+    return path.relative_to(folder).as_posix() if inside else f"{path.parent.name}/{path.name}"
 
 
 def auxiliary_bands(plan: AuxiliaryBands, grid: Grid, block: Block, folder: Path | None) -> dict[str, np.ndarray]:
@@ -144,17 +156,18 @@ def _load(path: Path) -> np.ndarray | None:
     try:
         with np.load(path, allow_pickle=False) as content:
             values: np.ndarray = content["values"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         _log.warning("%s in the cache is damaged (%s) and is computed again.", path.name, error)
         return None
     return values
 
 
 def _keep(path: Path, values: np.ndarray) -> None:
+    """Put a channel into the cache; other processes may be doing the same, and will write the same bytes."""
     make_directory(path.parent)
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, values=values)
-
-    write_atomically(path, write)
+    temporary = path.with_name(f".tmp-{uuid.uuid4().hex}.npz")
+    try:
+        np.savez_compressed(temporary, values=values)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

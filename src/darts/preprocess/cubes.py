@@ -57,8 +57,8 @@ def is_cube(path: Path) -> bool:
 def read_cube_header(path: Path) -> RasterHeader:
     """Read what a cube says of itself.
 
-    Its bands are the numeric variables along its two spatial dimensions, in the order of the file, described by their
-    names; a variable with a third dimension gives a band for each layer.
+    Its bands are the numeric variables along its two spatial dimensions, described by their names: in the order of a
+    file, sorted in a store. A variable with a third dimension gives a band for each layer.
 
     Raises
     ------
@@ -207,7 +207,9 @@ def _icechunk_store(path: Path) -> Any:
 def _bands(dataset: "Dataset", path: Path) -> tuple[tuple[str, str], list[_Band]]:
     """The spatial dimensions (y, x), and the bands along them."""
     found: dict[tuple[str, str], list[_Band]] = {}
-    for name, variable in dataset.data_vars.items():
+    # A store lists its variables in an order that changes from one opening to the next.
+    for name in dataset.data_vars if path.is_file() else sorted(dataset.data_vars, key=str):
+        variable = dataset[name]
         y = [str(dim) for dim in variable.dims if str(dim).lower() in _AXIS_Y]
         x = [str(dim) for dim in variable.dims if str(dim).lower() in _AXIS_X]
         if len(y) == len(x) == 1 and variable.ndim in {2, 3} and variable.dtype.kind in _NUMBERS:

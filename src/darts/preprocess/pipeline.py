@@ -1,19 +1,11 @@
-"""Scenes and labels become a dataset directory: plan, then execute in processes, then commit in order."""
+"""Scenes and labels become a dataset directory: what the commands call, one function for each sensor."""
 
-import errno
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from darts.core.config import Config, keyword_settings, resolved_settings
-from darts.core.errors import DatasetError, SceneError
+from darts.core.config import keyword_settings
 from darts.core.log import get_logger
-from darts.dataset.journal import SceneEntry, read_metadata
-from darts.dataset.schema import REPORT_FILE
-from darts.dataset.writer import DatasetWriter, Opening, open_writer
 from darts.preprocess.config import (
     AuxiliaryConfig,
     ExecutionConfig,
@@ -22,101 +14,18 @@ from darts.preprocess.config import (
     ObsoleteConfig,
     PatchConfig,
     PlanetConfig,
-    RegionConfig,
     Sentinel2Config,
 )
-from darts.preprocess.findings import Finding, Kind, from_csv, to_csv
-from darts.preprocess.labelling import Labelling, by_image, by_place
-from darts.preprocess.parallel import count_workers, fit_workers, memory_limit, run_in_order
-from darts.preprocess.plan import Plan, ScenePlan, make_plan
+from darts.preprocess.downloads import ArcticDemStac, EarthEngineTrends
+from darts.preprocess.execution import PreprocessResult, carry_out
+from darts.preprocess.features import make_recipe
+from darts.preprocess.job import Job
+from darts.preprocess.labelling import by_image, by_place
+from darts.preprocess.plan import Plan, make_plan
 from darts.preprocess.planet import PlanetReader
-from darts.preprocess.progress import show_progress
-from darts.preprocess.scenes import SceneReader
 from darts.preprocess.sentinel2 import Sentinel2Reader
-from darts.preprocess.staging import SceneTask, bytes_needed, fingerprints, make_patches
 
 _log = get_logger(__name__)
-
-_NOT_RECORDED = frozenset(
-    # What the manifest records itself, and what doesn't shape the data.
-    {"bands", "patch_size", "overlap", "train_data_dir", "download", "ee_project", "arcticdem_resolution"}
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """A dataset to make: how scenes are found and labelled, and every setting.
-
-    Attributes
-    ----------
-    reader, labelling
-        Of the sensor.
-    sources
-        The settings of the sensor and of its labels, for the record.
-    regions, patches, auxiliary, execution
-        The settings that all sensors have in common.
-    """
-
-    reader: SceneReader[Any]
-    labelling: Labelling
-    sources: tuple[Config, ...]
-    regions: RegionConfig
-    patches: PatchConfig
-    auxiliary: AuxiliaryConfig
-    execution: ExecutionConfig
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings that shape the data, with absolute paths, as flat TOML values."""
-        return _recorded(*self.sources, self.patches, self.auxiliary)
-
-    @property
-    def places(self) -> frozenset[str]:
-        """Names of the settings that only say where things lie."""
-        configs = (*self.sources, self.patches, self.auxiliary)
-        return frozenset(name for config in configs for name in type(config).model_fields if name.endswith("_dir"))
-
-
-@dataclass(frozen=True, slots=True)
-class PreprocessResult:
-    """What a preprocess command did.
-
-    Attributes
-    ----------
-    directory
-        The dataset directory.
-    n_scenes, n_patches, n_positive_patches
-        Numbers in the dataset.
-    positive_share
-        Share of the positive pixels in those that are not ignored.
-    dropped
-        Reason -> number of patches that were dropped for it.
-    labels_used
-        Label polygons burnt in; one that touches two scenes counts twice.
-    labels_unused
-        Label polygons that reach no scene; the report lists them.
-    labels_without_pixel
-        Of those burnt in, the ones that hold no pixel: too small or too thin.
-    failed
-        Scene -> why it could not be used.
-    resumed_scenes
-        Scenes that an earlier start had finished.
-    already_complete
-        Whether the dataset was complete before, and nothing was changed.
-    """
-
-    directory: Path
-    n_scenes: int
-    n_patches: int
-    n_positive_patches: int
-    positive_share: float
-    dropped: Mapping[str, int]
-    labels_used: int
-    labels_unused: int
-    labels_without_pixel: int
-    failed: Mapping[str, str]
-    resumed_scenes: int
-    already_complete: bool
 
 
 def preprocess_sentinel2(
@@ -252,218 +161,31 @@ def _warn_of_obsolete(obsolete: ObsoleteConfig) -> None:
             _log.warning("--%s is obsolete and has no effect: %s.", name.replace("_", "-"), advice)
 
 
-def _recorded(*configs: Config) -> dict[str, Any]:
-    """The settings that shape the data, with absolute paths, as flat TOML values."""
-    absolute = [
-        config.model_copy(update={name: value.resolve() for name, value in config if isinstance(value, Path)})
-        for config in configs
-    ]
-    return {name: value for name, value in resolved_settings(*absolute).items() if name not in _NOT_RECORDED}
+def _preprocess(job: Job) -> PreprocessResult:
+    if job.auxiliary.download:
+        _fetch_auxiliary(job)
+    return carry_out(_plan(job), job)
+
+
+def _fetch_auxiliary(job: Job) -> None:
+    """Fetch elevation and trends that the scenes need and the folders lack."""
+    config, recipe = job.auxiliary, make_recipe(job.patches.bands)
+    scenes = job.reader.find(recipe.measured).scenes
+    if recipe.terrain and config.arcticdem_dir:
+        source = ArcticDemStac(int(config.arcticdem_resolution))
+        _say_fetched(source.fetch([scene.grid for scene in scenes], config.arcticdem_dir), config.arcticdem_dir)
+    if recipe.trends and config.tcvis_dir:
+        versions = defaultdict(list)
+        for scene in scenes:
+            versions[EarthEngineTrends(config.ee_project, scene.date).year].append(scene)
+        for of_one_version in versions.values():
+            trends = EarthEngineTrends(config.ee_project, of_one_version[0].date)
+            _say_fetched(trends.fetch([scene.grid for scene in of_one_version], config.tcvis_dir), config.tcvis_dir)
+
+
+def _say_fetched(new: Sequence[Path], folder: Path) -> None:
+    _log.info("fetched %d files into %s", len(new), folder)
 
 
 def _plan(job: Job) -> Plan:
     return make_plan(job.reader, job.labelling, job.regions, job.patches, job.auxiliary)
-
-
-def _preprocess(job: Job) -> PreprocessResult:
-    plan = _plan(job)
-    for note in plan.notes:
-        _log.warning(note)
-    with _full_disk_explained(job.patches.train_data_dir), _open(job, plan) as writer:
-        before = writer.scenes
-        todo = scenes_to_do(plan.scenes, before, complete=writer.is_complete, job=job)
-        finished = sum(not entry.failed for entry in before)
-        unchanged = writer.is_complete
-        if todo or not writer.is_complete:
-            unchanged = not _do(writer, plan, todo, job)
-        return _result(writer, plan, resumed=finished, already_complete=unchanged)
-
-
-def _open(job: Job, plan: Plan) -> Any:
-    execution, patches = job.execution, job.patches
-    opening = Opening.REPLACE if execution.force else Opening.APPEND if execution.append else Opening.CONTINUE
-    bands = plan.recipe.bands
-    return open_writer(
-        patches.train_data_dir, bands, patches.patch_size, patches.overlap, job.settings, opening, job.places
-    )
-
-
-@contextmanager
-def _full_disk_explained(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DatasetError(
-            f"there is no space left on the disk of {directory}; free some, and run the same command again: it goes on "
-            "after the last scene that was finished."
-        ) from None
-
-
-def scenes_to_do(
-    planned: Sequence[ScenePlan], done: Sequence[SceneEntry], *, complete: bool, job: Job
-) -> list[ScenePlan]:
-    """The scenes that are not in the dataset: first new ones, then those that failed before.
-
-    Raises
-    ------
-    DatasetError
-        When the dataset was begun with other scenes or files.
-    """
-    directory, by_id = job.patches.train_data_dir, {scene.scene_id: scene for scene in planned}
-    finished = {entry.scene_id: entry for entry in done if not entry.failed}
-    failed = {entry.scene_id for entry in done if entry.failed}
-    for scene_id, entry in finished.items():
-        if scene_id in by_id:
-            _check_unchanged(entry, by_id[scene_id], directory)
-        elif not job.execution.append:
-            raise DatasetError(
-                f"{directory} was begun with the scene {scene_id}, which is not there now; restore it, choose another "
-                "directory, or give --append to add to what is there."
-            )
-    new = [scene for scene in planned if scene.scene_id not in finished | dict.fromkeys(failed)]
-    if new and complete and not job.execution.append:
-        raise DatasetError(
-            f"{directory} was made of {len(done)} scenes, but there are now {len(planned)}; give --append to add the "
-            "new ones, or choose another directory."
-        )
-    return [*new, *(scene for scene in planned if scene.scene_id in failed)]
-
-
-def _check_unchanged(entry: SceneEntry, scene: ScenePlan, directory: Path) -> None:
-    inputs = fingerprints(scene.inputs)
-    if entry.inputs == inputs:
-        return
-    changed = sorted(set(entry.inputs.items()) ^ set(inputs.items()))[0][0]
-    raise DatasetError(
-        f"{directory}: {changed!r} of the scene {entry.scene_id} has changed since it was read; restore it, choose "
-        "another directory, or give --force to begin anew."
-    )
-
-
-def _do(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) -> bool:
-    """Work on scenes and finish the dataset; whether anything was changed."""
-    was_complete = writer.is_complete
-    report = _old_report(writer, plan) if was_complete and job.execution.append else []
-    try:
-        _commit_scenes(writer, plan, todo, job)
-        for scene in plan.unusable:
-            writer.record_failure(SceneEntry(scene.scene_id, failed=scene.reason))
-        _check_not_empty(writer)
-    except BaseException:
-        # Without a patch there is nothing to go on with, and other settings must be free to begin here.
-        if not any(scene.patches for scene in writer.scenes):
-            writer.discard()
-        raise
-    if was_complete and writer.is_complete:
-        return False
-    writer.write_report(to_csv([*report, *plan.findings, *_scene_findings(writer)]))
-    writer.finish()
-    return True
-
-
-def _old_report(writer: DatasetWriter, plan: Plan) -> list[Finding]:
-    """What an earlier report says of scenes that are not planned now."""
-    path = writer.directory / REPORT_FILE
-    planned = {scene.scene_id for scene in plan.scenes}
-    found = from_csv(path.read_text(encoding="utf-8")) if path.exists() else []
-    return [finding for finding in found if finding.name not in planned and finding.kind != Kind.FAILED_SCENE]
-
-
-def _scene_findings(writer: DatasetWriter) -> list[Finding]:
-    failed = [Finding(Kind.FAILED_SCENE, name, "", "", reason) for name, reason in _failed(writer).items()]
-    missed = [(entry.scene_id, int(entry.facts.get("labels_without_pixel", 0))) for entry in writer.scenes]
-    reason = "so many label polygons are too small or too thin to hold the centre of a pixel"
-    return failed + [
-        Finding(Kind.LABELS_WITHOUT_PIXEL, name, "", "", f"{count}: {reason}") for name, count in missed if count
-    ]
-
-
-def _failed(writer: DatasetWriter) -> dict[str, str]:
-    return {entry.scene_id: entry.failed for entry in writer.scenes if entry.failed}
-
-
-def _commit_scenes(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) -> None:
-    tasks = [
-        SceneTask(
-            scene,
-            plan.recipe,
-            job.reader,
-            writer.stage(f"{number:06d}", scene.n_patches),
-            job.patches,
-            job.regions.all_touched,
-            job.execution.preprocess_cache.absolute() if job.execution.preprocess_cache else None,
-        )
-        for number, scene in enumerate(todo)
-    ]
-    sizes = {scene.scene_id: sum(path.stat().st_size for path in scene.files.inputs) for scene in todo}
-    done = sum(not entry.failed for entry in writer.scenes)
-    staged = run_in_order(make_patches, tasks, _workers(tasks, job.execution), job.execution.dask_scheduler)
-    with closing(staged), show_progress("scenes", done + len(todo), done) as advance:
-        for scene in staged:
-            writer.commit(scene)
-            name = scene.entry.scene_id
-            if scene.entry.failed:
-                _log.warning("%s can't be used: %s", name, scene.entry.failed)
-            advance(name, scene.entry.patches, sizes[name])
-
-
-def _workers(tasks: Sequence[SceneTask], execution: ExecutionConfig) -> int:
-    """How many scenes are worked on at a time; on a cluster, 0 is as many as it has threads."""
-    if execution.dask_scheduler is not None or not tasks:
-        return execution.workers
-    pixels = sum(task.plan.files.grid.height * task.plan.files.grid.width for task in tasks)
-    wanted, limit = count_workers(execution.workers, pixels), memory_limit(execution.memory_limit)
-    largest = max(tasks, key=bytes_needed)
-    fitting = fit_workers(wanted, bytes_needed(largest), limit)
-    if limit is not None and bytes_needed(largest) > limit:
-        _log.warning(
-            "%s takes about %.1f GB of memory, and %.1f GB may be used; it is worked on alone.",
-            largest.plan.scene_id, bytes_needed(largest) / 2**30, limit / 2**30,
-        )  # fmt: skip
-    elif fitting < wanted:
-        _log.warning("%d scenes are worked on at a time, not %d, for want of memory.", fitting, wanted)
-    return fitting
-
-
-def _check_not_empty(writer: DatasetWriter) -> None:
-    scenes = writer.scenes
-    if sum(scene.patches for scene in scenes):
-        return
-    if failed := [scene for scene in scenes if scene.failed]:
-        others = f" ({len(failed) - 1} other scenes failed, too)" if len(failed) > 1 else ""
-        raise SceneError(f"{failed[0].failed.rstrip('.')}{others}.")
-    dropped = _dropped(scenes)
-    reasons = ", ".join(f"{count} for {reason}" for reason, count in dropped.items())
-    raise DatasetError(
-        f"a dataset needs at least one patch, but all {sum(dropped.values())} patches were dropped "
-        f"({reasons}); look at --exclude-nopositive, --exclude-nan, --scl-ignore and the labels."
-    )
-
-
-def _dropped(scenes: Sequence[SceneEntry]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for scene in scenes:
-        total.update(scene.dropped)
-    return dict(sorted(total.items()))
-
-
-def _result(writer: DatasetWriter, plan: Plan, *, resumed: int, already_complete: bool) -> PreprocessResult:
-    scenes = writer.scenes
-    table = read_metadata(writer.directory)
-    mapped = len(table) * writer.manifest.patch_size**2 - int(table["ignored_pixels"].sum())
-    return PreprocessResult(
-        directory=writer.directory,
-        n_scenes=sum(not scene.failed for scene in scenes),
-        n_patches=len(table),
-        n_positive_patches=int((~table["empty"].astype(bool)).sum()),
-        positive_share=int(table["positive_pixels"].sum()) / max(mapped, 1),
-        dropped=_dropped(scenes),
-        labels_used=sum(scene.labels for scene in scenes),
-        labels_unused=sum(finding.kind == Kind.LABEL_WITHOUT_IMAGE for finding in plan.findings),
-        labels_without_pixel=sum(int(scene.facts.get("labels_without_pixel", 0)) for scene in scenes),
-        failed=_failed(writer),
-        resumed_scenes=resumed,
-        already_complete=already_complete,
-    )

@@ -240,9 +240,7 @@ def _inputs(scene: SceneLabels, source: AuxiliaryBands, areas: Path | None) -> d
     found = {_name(path, scene.files.folder): path for path in scene.files.inputs} | scene.inputs
     for path in companions(areas) if areas else []:
         found[f"areas: {path.name}"] = path
-    for path in source.inputs(scene.files.grid):
-        found[f"auxiliary: {path.parent.name}/{path.name}"] = path
-    return dict(sorted(found.items()))
+    return dict(sorted((found | source.inputs(scene.files.grid)).items()))
 
 
 def _name(path: Path, folder: Path) -> str:
