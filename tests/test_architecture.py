@@ -119,6 +119,8 @@ def test_every_setting_says_what_it_is(model):
 REQUIRED = {
     "train_data_dir": "d",
     "sentinel2_dir": "s",
+    "data_dir": "p",
+    "labels_dir": "l",
     "output_dir": "o",
     "lightning_checkpoint": "l",
     "out_directory": "o",

@@ -80,7 +80,7 @@ def test_no_scenes_found(tmp_path):
 
 def test_an_unknown_band(scenes, tmp_path):
     line = fails(preprocess(scenes, tmp_path / "out", "--bands", "blue,bleu"), 2)
-    assert "there is no band 'bleu'; the bands are" in line
+    assert "there is neither a band nor a spectral index 'bleu'; did you mean blue" in line
     assert listing(tmp_path) == set()
 
 

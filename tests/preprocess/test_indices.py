@@ -10,7 +10,9 @@ from darts.preprocess.indices import index_inputs, spectral_index
 @pytest.fixture
 def bands():
     rng = np.random.default_rng(0)
-    return {name: rng.uniform(0.01, 0.6, (5, 7)).astype(np.float32) for name in ("blue", "green", "red", "nir", "swir16")}
+    return {
+        name: rng.uniform(0.01, 0.6, (5, 7)).astype(np.float32) for name in ("blue", "green", "red", "nir", "swir16")
+    }
 
 
 def double(bands):
@@ -22,7 +24,11 @@ def double(bands):
     [
         ("NDWI", ("green", "nir"), lambda b: (b["green"] - b["nir"]) / (b["green"] + b["nir"])),
         ("MNDWI", ("green", "swir16"), lambda b: (b["green"] - b["swir16"]) / (b["green"] + b["swir16"])),
-        ("EVI", ("nir", "red", "blue"), lambda b: 2.5 * (b["nir"] - b["red"]) / (b["nir"] + 6 * b["red"] - 7.5 * b["blue"] + 1)),
+        (
+            "EVI",
+            ("nir", "red", "blue"),
+            lambda b: 2.5 * (b["nir"] - b["red"]) / (b["nir"] + 6 * b["red"] - 7.5 * b["blue"] + 1),
+        ),
         ("SAVI", ("nir", "red"), lambda b: 2 * (b["nir"] - b["red"]) / (b["nir"] + b["red"] + 1)),
     ],
 )

@@ -19,6 +19,7 @@ from .conftest import write_stack_scene
 
 SCENES = 8
 SEED = 20_211
+KILLS = 20
 LOCKS = {".lock", ".lock-holder.json"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
@@ -78,7 +79,7 @@ def tree(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
 
-def test_killed_at_ten_random_instants(scenes, tmp_path, record_property):
+def test_killed_at_twenty_random_instants(scenes, tmp_path, record_property):
     """Kill -9, then the same command: every byte is that of an undisturbed run."""
     started = time.monotonic()
     preprocess_s2_train_data(**settings(scenes, tmp_path / "undisturbed"))
@@ -86,8 +87,8 @@ def test_killed_at_ten_random_instants(scenes, tmp_path, record_property):
     undisturbed = tree(tmp_path / "undisturbed")
     rng = np.random.default_rng(SEED)
     kills: list[int] = []
-    for trial in range(40):
-        if len(kills) == 10:
+    for trial in range(80):
+        if len(kills) == KILLS:
             break
         out = tmp_path / f"killed-{trial}"
         scenes_before = 0 if len(kills) < 2 else int(rng.integers(1, SCENES))
@@ -101,8 +102,8 @@ def test_killed_at_ten_random_instants(scenes, tmp_path, record_property):
         preprocess_s2_train_data(**settings(scenes, out))
         assert tree(out) == undisturbed, f"seed {SEED}, trial {trial}, killed after {kills} commits"
     record_property("scenes committed at each kill", kills)
-    assert len(kills) == 10
-    assert sum(count > 0 for count in kills) >= 6, f"seed {SEED}, killed after {kills} commits"
+    assert len(kills) == KILLS
+    assert sum(count > 0 for count in kills) >= KILLS // 2, f"seed {SEED}, killed after {kills} commits"
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "kill"])

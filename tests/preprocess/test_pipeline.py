@@ -337,7 +337,11 @@ def test_when_no_scene_can_be_used_nothing_is_left(scenes, tmp_path):
             r"at least one patch of 161 x 161 pixels, but a_.* has 128 x 128; give --patch-size 128",
         ),
         ({"bands": "blue,swir16"}, SceneError, "bands swir16 are needed.* \\(3 other scenes can't be used either\\)"),
-        ({"bands": "blue,slope,tc_wetness"}, SceneError, "slope need an elevation .*--arcticdem-dir.*; tc_wetness need"),
+        (
+            {"bands": "blue,slope,tc_wetness"},
+            SceneError,
+            "slope need an elevation .*--arcticdem-dir.*; tc_wetness need",
+        ),
         ({"bands": "blue,blu"}, ConfigError, "neither a band nor a spectral index 'blu'; did you mean blue"),
         ({"labels_dir": "nowhere"}, SceneError, "--labels-dir"),
         ({"admin_dir": "nowhere"}, SceneError, "--admin-dir"),

@@ -37,7 +37,9 @@ def write_repository(root, image_id, *, labels=None, footprint=None, iteration="
     """Labels and a footprint of one image, as the public repository has them."""
     folder = root / f"TrainingLabel_RTS_PlanetScope_{iteration}"
     shapes = gpd.GeoSeries(labels or [area(10, 20, 9), area(40, 60, 12)], crs=UTM).to_crs("EPSG:4326")
-    write_polygons(folder / f"TrainingLabel_{iteration}.gpkg", shapes, crs="EPSG:4326", image_id=[image_id] * len(shapes))
+    write_polygons(
+        folder / f"TrainingLabel_{iteration}.gpkg", shapes, crs="EPSG:4326", image_id=[image_id] * len(shapes)
+    )
     outline = gpd.GeoSeries([footprint or area(3, 5, 60)], crs=UTM).to_crs("EPSG:4326")
     write_polygons(folder / f"ImageFootprints_{iteration}.gpkg", outline, crs="EPSG:4326", image_id=[image_id])
     return root
@@ -103,7 +105,9 @@ def physical(image, mask, dem, trends):
     with rasterio.open(image) as source:
         from pyproj import Proj
 
-        lon, lat = rasterio.warp.transform(source.crs, "EPSG:4326", *([v] for v in source.xy(SHAPE[0] // 2, SHAPE[1] // 2)))
+        lon, lat = rasterio.warp.transform(
+            source.crs, "EPSG:4326", *([v] for v in source.xy(SHAPE[0] // 2, SHAPE[1] // 2))
+        )
         grid_north = -Proj(source.crs).get_factors(lon[0], lat[0]).meridian_convergence
     bands |= {"ndvi": (nir - red) / (nir + red), "NDWI": (green - nir) / (green + nir)}
     bands |= dict(zip(("tc_brightness", "tc_greenness", "tc_wetness"), trends, strict=True))

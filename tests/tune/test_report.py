@@ -2,53 +2,22 @@
 
 import math
 import re
-from html.parser import HTMLParser
 
 import matplotlib as mpl
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from darts.core.html import shown
 from darts.tune.report import importance, write_report
 from darts.tune.report.importance import parameter_importances
-from darts.tune.report.markup import duration_text, shown
+from darts.tune.report.markup import duration_text
 from darts.tune.report.scales import ScoreRange, scale_of
 from darts.tune.space import Choice, Constant, Range, Space
+from pages import Page
 from studies import SPACE, add_trial, new_study, run_info, start_trial
 
 DASH = "\N{EN DASH}"
-VOID = {"meta", "br", "link", "img", "input", "hr"}
 NAMES = ["architecture", "depth", "learning_rate"]
-
-
-class Page(HTMLParser):
-    """Tags, attributes and texts of a page whose elements are all closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.texts = [], [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if data.strip() and self.open[-1] != "style":
-            self.texts.append(" ".join(data.split()))
-
-    @property
-    def text(self):
-        return " ".join(self.texts)
 
 
 def report(study, tmp_path):

@@ -36,9 +36,9 @@ def darts(
 
 
 def _register() -> None:
-    from darts.cli import preprocess, sample, training, tuning
+    from darts.cli import inspection, preprocess, sample, training, tuning
 
-    for module in (sample, preprocess, training, tuning):
+    for module in (sample, preprocess, inspection, training, tuning):
         module.register(app)
 
 

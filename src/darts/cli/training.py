@@ -115,7 +115,7 @@ def convert_lightning_checkpoint(*, convert: ConvertConfig, common: CommonConfig
 
 
 def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: CommonConfig) -> None:
-    """Check a dataset directory: structure, splits and folds; with --deep every value of every patch."""
+    """Check a dataset directory: structure, splits and folds; with --deep every value; fails on what spoils training."""
     from darts.dataset.check import check_structure
     from darts.training.splits import count_roles, make_folds, split_test, subsampled
 
@@ -125,6 +125,10 @@ def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: Comm
     split = split_test(metadata, data)
     folds = make_folds(metadata.loc[split.trainval], data)
     _say_dataset(dataset, count_roles(metadata, split, folds))
+    if metadata["empty"].all():
+        raise DatasetError(
+            "training needs positive pixels, but no patch has one; check that the labels lie on the scenes."
+        )
     if validate.deep and not common.dry_run:
         _read_everything(dataset)
     say_next("darts", "train-smp", *flags(data))
@@ -143,6 +147,24 @@ def _say_dataset(dataset: "Dataset", roles: "Sequence[tuple[str, int, int, int]]
             say(f"warning: {role} has no patch with a positive pixel.")
 
 
+def _refuse_what_spoils_training(dataset: "Dataset") -> None:
+    from rich.progress import Progress
+
+    from darts.core.log import console
+    from darts.dataset.inspection import gather_facts, spoils_training
+
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("looking for what spoils training")
+        facts = gather_facts(dataset, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    reasons = spoils_training(facts)
+    for reason in reasons:
+        say(reason)
+    if reasons:
+        raise DatasetError(
+            f"{len(reasons)} things would spoil training; see above, and darts inspect-dataset shows where."
+        )
+
+
 def _read_everything(dataset: "Dataset") -> None:
     from rich.progress import track
 
@@ -155,6 +177,7 @@ def _read_everything(dataset: "Dataset") -> None:
         say(problem)
     if problems:
         raise DatasetError(f"{len(problems)} of {len(dataset)} samples break a rule; build the dataset again.")
+    _refuse_what_spoils_training(dataset)
     pixels, positive = (sum(getattr(fact, name) for fact in facts) for name in ("pixels", "positive"))
     ignored = sum(fact.ignored for fact in facts)
     say(

@@ -24,6 +24,7 @@ import zarr
 from darts.core.bands import Band
 from darts.core.errors import DatasetError
 from darts.core.files import flush_to_disk, is_temporary, make_directory, write_text
+from darts.dataset.config import PAGE_FILE
 from darts.dataset.fingerprint import content_hash, dataset_fingerprint
 from darts.dataset.journal import Journal, SceneEntry, empty_table, read_journal, read_metadata, write_metadata
 from darts.dataset.lock import LOCK_FILES, single_writer
@@ -347,7 +348,7 @@ def _remove(directory: Path) -> None:
         (directory / METADATA_FILE).unlink(missing_ok=True)
         for folder in (_STAGING, DATA_STORE):
             shutil.rmtree(directory / folder, ignore_errors=True)
-        for file in (LABELS_FILE, REPORT_FILE, CONFIG_FILE):
+        for file in (LABELS_FILE, REPORT_FILE, PAGE_FILE, CONFIG_FILE):
             (directory / file).unlink(missing_ok=True)
 
 
@@ -365,7 +366,9 @@ def _begin(directory: Path, manifest: Manifest, journal: Journal) -> DatasetWrit
 def _refuse_foreign_files(directory: Path) -> None:
     """Only an empty folder may become a dataset, or one that a start of ours left before its first commit."""
     names = {path.name for path in directory.iterdir() if not is_temporary(path)} - set(LOCK_FILES)
-    began_here = names <= {CONFIG_FILE, DATA_STORE, LABELS_FILE, REPORT_FILE, _STAGING} and CONFIG_FILE in names
+    began_here = (
+        names <= {CONFIG_FILE, DATA_STORE, LABELS_FILE, REPORT_FILE, PAGE_FILE, _STAGING} and CONFIG_FILE in names
+    )
     if names and not (began_here and read_manifest(directory).schema_version == SCHEMA_VERSION):
         raise DatasetError(
             f"a new dataset needs an empty folder, but {directory} has {', '.join(sorted(names)[:3])}; choose another."

@@ -4,14 +4,17 @@ Pixels of all files are put together first, and interpolated only then, so that 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.warp import reproject, transform_bounds
+from rasterio.io import MemoryFile
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from darts.preprocess.rasters import KERNEL, place_of
@@ -21,6 +24,10 @@ Bounds = tuple[float, float, float, float]
 """(left, bottom, right, top)"""
 METRES_PER_DEGREE = 111_195.0
 """Along a meridian of a sphere with a radius of 6371 km."""
+PART = 2048
+"""Pixels along a side of what is interpolated at a time."""
+TOLERANCE = 1e-5
+"""Pixels of the source by which a place may be off."""
 _AROUND_THE_WORLD = 360.0
 _ABOUT_EQUAL = 0.95
 """Pixels that are hardly smaller than those that are wanted are interpolated, not averaged."""
@@ -64,10 +71,37 @@ def read_mosaic(grids: Sequence[Grid], target: Grid, load: Callable[[Piece], np.
     float32 on the target grid; NaN wherever the nearest pixel has no value, or where there is none.
     """
     result = np.full(target.shape, np.nan, dtype=np.float32)
-    for group in _lattices(pieces(grids, target)):
-        values, grid = _joined(group, load)
-        np.copyto(result, resample(values, grid, target), where=np.isnan(result))
+    near = sorted({piece.number for piece in pieces(grids, target)})
+    for window in _parts(target):
+        part, values = target.window(window), result[window.toslices()]
+        found = pieces([grids[number] for number in near], part)
+        for group in _lattices(replace(piece, number=near[piece.number]) for piece in found):
+            joined, grid = _joined(group, load)
+            for turned in _turns(grid):
+                np.copyto(values, resample(joined, turned, part), where=np.isnan(values))
     return result
+
+
+def _parts(target: Grid) -> Iterator[Window]:
+    """Parts of a grid: what lies around a long strip, in a system that is turned against it, may not fit into memory."""
+    for row, column in product(range(0, target.height, PART), range(0, target.width, PART)):
+        yield Window(column, row, min(PART, target.width - column), min(PART, target.height - row))
+
+
+def _turns(grid: Grid) -> Iterator[Grid]:
+    """A grid, and for what of it lies beyond 180 degrees, the same grid on the other end of the world."""
+    yield grid
+    if grid.crs.is_geographic:
+        left, _, right, _ = grid.bounds
+        if left < -_AROUND_THE_WORLD / 2:
+            yield _turned(grid, _AROUND_THE_WORLD)
+        if right > _AROUND_THE_WORLD / 2:
+            yield _turned(grid, -_AROUND_THE_WORLD)
+
+
+def _turned(grid: Grid, degrees: float) -> Grid:
+    a, b, c, d, e, f = grid.transform[:6]
+    return Grid(grid.crs, Affine(a, b, c + degrees, d, e, f), grid.height, grid.width)
 
 
 def pieces(grids: Sequence[Grid], target: Grid, *, margin: bool = True) -> Iterator[Piece]:
@@ -78,13 +112,14 @@ def pieces(grids: Sequence[Grid], target: Grid, *, margin: bool = True) -> Itera
     bounds = bounds_in(grids[0].crs, target) if grids else None
     if bounds is None:
         return
+    turns = (0.0, _AROUND_THE_WORLD, -_AROUND_THE_WORLD) if grids[0].crs.is_geographic else (0.0,)
+    kernel = max(_kernel(grids[0], target), *(_kernel(grid, target) for grid in grids)) if margin else 0
     for number, grid in enumerate(grids):
-        around = _widened(bounds, grid, _kernel(grid, target)) if margin else bounds
-        for shift in (0.0, _AROUND_THE_WORLD, -_AROUND_THE_WORLD) if grid.crs.is_geographic else (0.0,):
-            shifted = Grid(grid.crs, Affine.translation(shift, 0) * grid.transform, grid.height, grid.width)
-            window = Window.from_slices(*shifted.window_around(around))
+        around = _widened(bounds, grid, kernel)
+        for turned in (_turned(grid, degrees) for degrees in turns):
+            window = Window.from_slices(*turned.window_around(around))
             if window.height > 0 and window.width > 0:
-                yield Piece(number, window, shifted.window(window))
+                yield Piece(number, window, turned.window(window))
 
 
 def bounds_in(crs: CRS, target: Grid) -> Bounds | None:
@@ -121,31 +156,24 @@ def resample(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     float32 on the target grid; NaN wherever the nearest pixel of the source has no value, or where there is none, so
     that a hole keeps its size.
     """
-    nearest = _warp(values, source, target, Resampling.nearest)
-    interpolated = _warp(values, source, target, Resampling.cubic)
+    shape = {"height": source.height, "width": source.width, "count": 1, "dtype": "float32"}
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", crs=source.crs, transform=source.transform, nodata=np.nan, **shape) as raster:
+            raster.write(values, 1)
+        nearest = _warped(memory, source, target, Resampling.nearest)
+        interpolated = _warped(memory, source, target, Resampling.cubic)
     interpolated[np.isnan(nearest)] = np.nan
     return np.where(np.isnan(interpolated), nearest, interpolated)
 
 
-def _warp(values: np.ndarray, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
-    result = np.full(target.shape, np.nan, dtype=np.float32)
+def _warped(memory: MemoryFile, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
+    """What is in memory on another grid; unlike this, `reproject` of rasterio always allows an eighth of a pixel."""
     scale = _scale(source, target)
-    reproject(
-        values,
-        result,
-        src_transform=source.transform,
-        src_crs=source.crs,
-        src_nodata=np.nan,
-        dst_transform=target.transform,
-        dst_crs=target.crs,
-        dst_nodata=np.nan,
-        resampling=resampling,
-        num_threads=1,
-        tolerance=0,
-        XSCALE=scale,
-        YSCALE=scale,
-    )
-    return result
+    options = {"src_nodata": np.nan, "nodata": np.nan, "tolerance": TOLERANCE, "XSCALE": scale, "YSCALE": scale}
+    place = {"crs": target.crs, "transform": target.transform, "height": target.height, "width": target.width}
+    with memory.open() as raster, WarpedVRT(raster, resampling=resampling, **place, **options) as warped:
+        values: np.ndarray = warped.read(1)
+    return values
 
 
 def _scale(source: Grid, target: Grid) -> float:

@@ -24,6 +24,7 @@ R = TypeVar("R")
 
 MAX_DEFAULT_WORKERS = 4
 SHARE_OF_FREE_MEMORY = 0.8
+SECONDS_TO_CONNECT = 20
 WORTH_A_PROCESS = 4_000_000
 """Pixels that are done sooner than another process has started."""
 
@@ -106,7 +107,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
     except ImportError:
         raise DartsError("--dask-scheduler needs dask: pip install 'darts[dask]'.") from None
     try:
-        client: Any = Client(address, timeout=20, set_as_default=False)
+        client: Any = Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         reason = one_line(error, 120)
         raise DartsError(
@@ -120,7 +121,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
         try:
             yield executor, threads
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)  # of dask, this cancels what was not begun
 
 
 def _results(executor: Executor, function: Callable[[T], R], tasks: Sequence[T], at_a_time: int) -> Iterator[R]:

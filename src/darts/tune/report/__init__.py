@@ -3,13 +3,12 @@
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from optuna.study import Study
 
 from darts.core.files import write_text
-from darts.tune.report.markup import Html, counted, paragraph, shown
+from darts.core.html import Html, counted, page, paragraph
 from darts.tune.report.parts import PARTS
 from darts.tune.report.view import SweepView
 
@@ -20,15 +19,16 @@ def write_report(study: Study, path: Path) -> Path:
     The same study gives the same bytes. It may be empty, or hold trials that failed or are running.
     """
     view = SweepView.of(study)
-    template = Template(resources.files("darts.tune.report").joinpath("page.html").read_text(encoding="utf-8"))
-    page = template.substitute(
-        title=shown(study.study_name),
+    text = page(
+        kind="darts sweep",
+        title=study.study_name,
         subtitle=_subtitle(view),
         body="\n".join(part(view) for part in PARTS),
         footer=_footer(view),
+        style=resources.files("darts.tune.report").joinpath("style.css").read_text(encoding="utf-8"),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page)
+    write_text(path, text)
     return path
 
 
@@ -63,9 +63,9 @@ def _moment(text: Any) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M %Z}".strip()
 
 
-def _footer(view: SweepView) -> Html:
+def _footer(view: SweepView) -> str:
     ended = [trial.datetime_complete for trial in view.trials if trial.datetime_complete is not None]
     last = f" The last trial ended on {_moment(max(ended))}." if ended else ""
     fingerprint = view.record.get("dataset_fingerprint")
     dataset = f" Dataset {fingerprint}." if fingerprint else ""
-    return Html(shown(f"Drawn by darts from {counted(len(view.trials), 'trial')}.{last}{dataset}"))
+    return f"Drawn by darts from {counted(len(view.trials), 'trial')}.{last}{dataset}"

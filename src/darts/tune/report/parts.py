@@ -8,6 +8,21 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from darts.core.html import (
+    NOTHING,
+    Html,
+    badge,
+    counted,
+    element,
+    paragraph,
+    row,
+    section,
+    shown,
+    table,
+    tiles,
+    unfoldable,
+    value_text,
+)
 from darts.tune.report.figures import (
     draw_history,
     draw_importances,
@@ -15,22 +30,8 @@ from darts.tune.report.figures import (
     draw_slice,
 )
 from darts.tune.report.importance import FEW_TRIALS, parameter_importances
-from darts.tune.report.markup import (
-    NOTHING,
-    Html,
-    badge,
-    counted,
-    duration_text,
-    element,
-    paragraph,
-    row,
-    score_text,
-    section,
-    shown,
-    table,
-    unfoldable,
-)
-from darts.tune.report.scales import Scale, number, scale_of, score_scale, value_text
+from darts.tune.report.markup import duration_text, score_text
+from darts.tune.report.scales import Scale, number, scale_of, score_scale
 from darts.tune.report.view import SweepView, point_of
 from darts.tune.score import score_of_run
 from darts.tune.space import describe
@@ -45,18 +46,15 @@ def _tiles(view: SweepView) -> str:
     status = view.status
     total = f" of {status.total}" if status.total else ""
     best = score_text(status.best.score) if status.best else NOTHING
-    tiles = [("best", best, "best score")]
+    entries = [("best", best, "best score")]
     if status.spread:
-        tiles.append(("", score_text(status.spread.median), "median score"))
-    tiles.append(("", f"{status.counts['complete']}{total}", "trials complete"))
-    tiles += [("", str(status.counts[state]), state) for state in ("pruned", "failed")]
-    tiles += [("", str(status.counts[state]), state) for state in ("running", "waiting") if status.counts[state]]
+        entries.append(("", score_text(status.spread.median), "median score"))
+    entries.append(("", f"{status.counts['complete']}{total}", "trials complete"))
+    entries += [("", str(status.counts[state]), state) for state in ("pruned", "failed")]
+    entries += [("", str(status.counts[state]), state) for state in ("running", "waiting") if status.counts[state]]
     if status.seconds_per_trial is not None:
-        tiles.append(("", duration_text(status.seconds_per_trial), "a trial, on average"))
-    shown_tiles = [
-        element("div", element("b", shown(value)) + element("span", shown(name)), css) for css, value, name in tiles
-    ]
-    return element("div", "".join(shown_tiles), "tiles")
+        entries.append(("", duration_text(status.seconds_per_trial), "a trial, on average"))
+    return tiles(entries)
 
 
 def _best(view: SweepView) -> str:

@@ -1,7 +1,6 @@
 """Where the values of a hyperparameter lie on an axis of a figure, and what is written there."""
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from darts.tune.space import Constant, Dimension, Range, Value
+from darts.core.html import number_text, value_text
+from darts.tune.space import Constant, Dimension, Range
 
 _LONGEST_LABEL = 22
 _FEWEST_TICKS = 3
@@ -134,18 +134,6 @@ def _round_numbers(low: float, high: float) -> list[float]:
         if len(inside) >= _FEWEST_TICKS:
             return inside[:: math.ceil(len(inside) / 6)]
     return [low, high]
-
-
-def number_text(value: float, digits: int) -> str:
-    """A number with at most this many digits: `0.00025`, `1e-5`."""
-    return re.sub(r"e([+-])0*", lambda found: f"e{found[1].strip('+')}", f"{value:.{digits}g}")
-
-
-def value_text(value: Value) -> str:
-    """A value of a parameter, as it would be written in a settings file, with at most four digits."""
-    if isinstance(value, float):
-        return number_text(value, 4)
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def number(value: Any) -> float:
