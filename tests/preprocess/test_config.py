@@ -5,7 +5,14 @@ import pytest
 from darts.core.config import build_config
 from darts.core.errors import ConfigError
 from darts.preprocess import config
-from darts.preprocess.config import LabelConfig, PatchConfig, Sentinel2Config
+from darts.preprocess.config import (
+    AuxiliaryConfig,
+    ExecutionConfig,
+    LabelConfig,
+    PatchConfig,
+    Sentinel2Config,
+    parse_ranges,
+)
 
 
 def test_defaults():
@@ -28,27 +35,28 @@ def test_words_and_commas():
     assert build_config(LabelConfig, {"labels_dir": "none"}).labels_dir is None
 
 
-@pytest.mark.parametrize("band", [*config.TERRAIN_BANDS, *config.TREND_BANDS])
-def test_bands_of_other_data_are_refused_with_the_reason(band):
-    with pytest.raises(ConfigError, match=f"--bands: only optical bands.*{band}.*elevation"):
-        build_config(PatchConfig, {"train_data_dir": "out", "bands": ["blue", band]})
+def test_ranges_are_read_as_numbers():
+    ranges = build_config(PatchConfig, {"train_data_dir": "out", "band_ranges": "curvature:-5:5,red:0:0.8"}).band_ranges
+    assert parse_ranges(ranges) == {"curvature": (-5, 5), "red": (0, 0.8)}
 
 
 @pytest.mark.parametrize(
     ("model", "values", "message"),
     [
-        (PatchConfig, {"bands": "blue,bleu"}, "no band 'bleu'"),
         (PatchConfig, {"bands": "blue,blue"}, "once"),
         (PatchConfig, {"bands": ""}, "at least one band"),
         (PatchConfig, {"patch_size": 16}, "--overlap must be smaller than --patch-size, but got 16 and 16"),
         (PatchConfig, {"patch_size": 0}, "--patch-size"),
-        (PatchConfig, {"workers": -1}, "--workers"),
+        (PatchConfig, {"band_ranges": "red:1:0"}, "name:lo:hi with lo below hi, but got 'red:1:0'"),
+        (ExecutionConfig, {"workers": -1}, "--workers"),
+        (ExecutionConfig, {"append": True, "force": True}, "--append adds .* --force removes"),
+        (AuxiliaryConfig, {"tpi_inner_radius": 100}, "--tpi-inner-radius must be smaller than --tpi-outer-radius"),
         (Sentinel2Config, {"scl_ignore": "3,12"}, "--scl-ignore"),
         (Sentinel2Config, {"s2_offset": "minus"}, "--s2-offset"),
     ],
 )
 def test_rules(model, values, message):
-    required = {"train_data_dir": "out"} if model is PatchConfig else {"sentinel2_dir": "x"}
+    required = {PatchConfig: {"train_data_dir": "out"}, Sentinel2Config: {"sentinel2_dir": "x"}}.get(model, {})
     with pytest.raises(ConfigError, match=message):
         build_config(model, required | values)
 

@@ -284,7 +284,7 @@ def test_a_download_that_breaks_off_leaves_no_file(source, server, pauses, tmp_p
 
 def test_a_page_in_place_of_a_raster_leaves_no_file(source, server, pauses, tmp_path):
     server.files[f"/files/{TILE}"] = b"<html>Please log in</html>"
-    with pytest.raises(SceneError, match="must be a GeoTIFF"):
+    with pytest.raises(SceneError, match=f"{TILE} must give a GeoTIFF, but gave something else"):
         source.fetch([GRID], tmp_path)
     assert pauses == []
     assert list(tmp_path.iterdir()) == []
@@ -431,10 +431,19 @@ def test_cells_on_both_sides_of_the_antimeridian(engine, tmp_path):
     assert columns == {0, cell_of(179.99, 71)[0]}
 
 
-@pytest.mark.parametrize("answer", [RuntimeError("Please authorize access\nto your account"), b"<html>"])
-def test_earth_engine_that_refuses_leaves_no_file(engine, tmp_path, answer):
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            RuntimeError("Please authorize access\nto your account"),
+            "Please authorize access to your account.*--ee-project",
+        ),
+        (b"<html>", "Earth Engine must give a GeoTIFF"),
+    ],
+)
+def test_earth_engine_that_refuses_leaves_no_file(engine, tmp_path, answer, message):
     engine.answer = answer
-    with pytest.raises(SceneError) as caught:
+    with pytest.raises(SceneError, match=message) as caught:
         EarthEngineTrends().fetch([GRID], tmp_path)
     assert "\n" not in str(caught.value)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

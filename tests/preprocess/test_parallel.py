@@ -76,7 +76,7 @@ def test_a_cluster_writes_the_same_bytes(tmp_path, monkeypatch, cluster):
 
 def test_no_scheduler_answers(monkeypatch):
     monkeypatch.setattr(parallel, "SECONDS_TO_CONNECT", 1)
-    with pytest.raises(DartsError, match="no scheduler answers at tcp://127.0.0.1:9 "):
+    with pytest.raises(DartsError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 "):
         list(run_in_order(operator.neg, [1], 0, "tcp://127.0.0.1:9"))
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import geopandas as gpd
@@ -21,7 +22,7 @@ from darts.dataset.writer import SceneStage
 from darts.preprocess import plan_s2_train_data, preprocess_s2_train_data
 from darts.preprocess.findings import Finding, from_csv
 
-from .conftest import square, write_polygons, write_raster, write_stack_scene
+from .conftest import UTM, pixels, square, write_polygons, write_raster, write_stack_scene
 
 LOCKS = {".lock", ".lock-holder.json"}
 SMALL = {"patch_size": 64, "overlap": 16, "workers": 1, "exclude_nan": False}
@@ -176,7 +177,7 @@ def test_other_settings_scenes_or_files_are_refused(scenes, tmp_path):
     kept = [path for path in scenes.iterdir() if path.is_file()]
     for path in kept:
         path.rename(tmp_path / path.name)
-    with pytest.raises(DatasetError, match="begun with the scene b_.*, which is not there now"):
+    with pytest.raises(DatasetError, match=r"begun with the scene b_.*, which is not there now"):
         preprocess_s2_train_data(**settings)
     for name in ("e", "aa"):
         for path in (scenes / name).iterdir():
@@ -234,7 +235,7 @@ def test_scenes_are_added_only_when_asked_to(scenes, tmp_path):
     first = open_dataset(tmp_path / "out").metadata
     write_stack_scene(tmp_path / "more", "e", seed=9)
     more = settings | {"sentinel2_dir": tmp_path / "more", "append": True}
-    with pytest.raises(DatasetError, match="begun with other settings .*patch_size was 64 and is now 32"):
+    with pytest.raises(DatasetError, match=r"begun with other settings .*patch_size was 64 and is now 32"):
         preprocess_s2_train_data(**more | {"patch_size": 32})
     result = preprocess_s2_train_data(**more)
     assert (result.n_scenes, result.resumed_scenes) == (5, 4)
@@ -296,7 +297,7 @@ def test_a_full_disk_leaves_a_dataset_that_goes_on(scenes, tmp_path, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(SceneStage, "add", add)
-        with pytest.raises(DatasetError, match="no space left on the disk of .*out; free some, and run the same"):
+        with pytest.raises(DatasetError, match=r"no space left on the disk of .*out; free some, and run the same"):
             preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
     done = len(read_journal(tmp_path / "out").scenes)
     assert done >= 1
@@ -352,6 +353,20 @@ def test_refusals_write_nothing(scenes, tmp_path, settings, error, message):
     with pytest.raises(error, match=message):
         preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "out", **SMALL | settings)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_claims_too_much_is_refused_at_once(tmp_path):
+    path = tmp_path / "scenes" / "s" / "B02.tif"
+    path.parent.mkdir(parents=True)
+    options = {"crs": UTM, "transform": pixels(10), "sparse_ok": True, "bigtiff": "yes", "tiled": True}
+    with rasterio.open(path, "w", driver="GTiff", height=400_000, width=400_000, count=1, dtype="uint16", **options):
+        pass
+    write_polygons(path.with_name("labels.gpkg"), [square(0, 0, 3)])
+    started = time.monotonic()
+    with pytest.raises(SceneError, match="its files claim 400000 x 400000 pixels"):
+        plan_s2_train_data(sentinel2_dir=tmp_path / "scenes", train_data_dir=tmp_path / "out", bands="blue", **SMALL)
+    assert time.monotonic() - started < 10
+    path.unlink()
 
 
 def test_two_scenes_of_one_name_can_not_be_told_apart(tmp_path):

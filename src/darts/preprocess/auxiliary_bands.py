@@ -53,13 +53,17 @@ class AuxiliaryBands:
 
     def inputs(self, grid: Grid) -> dict[str, Path]:
         """Name -> every file that is read for a scene; names don't depend on where the data lie."""
-        kinds = (("elevation", self.elevation), ("trends", self.trend_data))
+        kinds = (("elevation", self.elevation, self.margin(grid)), ("trends", self.trend_data, 0))
         return {
             f"{kind}: {_name(path, mosaic.root.parent)}": path
-            for kind, mosaic in kinds
+            for kind, mosaic, margin in kinds
             if mosaic is not None
-            for path in mosaic.inputs(grid)
+            for path in mosaic.inputs(grid.buffered(margin))
         }
+
+    def margin(self, grid: Grid) -> int:
+        """Pixels around a place whose elevation matters to its terrain."""
+        return margin_pixels(self.terrain, pixel_size(grid), self.tpi_outer_radius) if self.terrain else 0
 
     def matters_to(self, name: str) -> Mapping[str, object]:
         """The settings that shape one channel."""
@@ -113,8 +117,7 @@ def _compute(plan: AuxiliaryBands, names: list[str], grid: Grid, block: Block) -
 def _terrain(plan: AuxiliaryBands, names: list[str], grid: Grid, block: Block) -> dict[str, np.ndarray]:
     if plan.elevation is None:
         return {}
-    size = pixel_size(grid)
-    margin = margin_pixels(names, size, plan.tpi_outer_radius)
+    size, margin = pixel_size(grid), plan.margin(grid)
     dem = plan.elevation.read("dem", grid.rows(block).buffered(margin))
     north = convergence_at(grid, block.start, block.height)
     return {
@@ -126,7 +129,7 @@ def _terrain(plan: AuxiliaryBands, names: list[str], grid: Grid, block: Block) -
 def _place(folder: Path, plan: AuxiliaryBands, name: str, grid: Grid, block: Block) -> Path:
     """Where a channel is kept: the name is a hash of everything that its values depend on."""
     mosaic = plan.elevation if name in TERRAIN_BANDS else plan.trend_data
-    around = grid.rows(block)
+    around = grid.rows(block).buffered(plan.margin(grid) if name in TERRAIN_BANDS else 0)
     facts = {
         "name": name,
         "settings": plan.matters_to(name),

@@ -22,8 +22,9 @@ from rasterio.crs import CRS
 from darts.core.errors import SceneError, one_line
 from darts.core.files import make_directory, write_atomically
 from darts.preprocess.auxiliary import version_for
-from darts.preprocess.mosaics import Bounds, bounds_in
+from darts.preprocess.mosaics import bounds_in
 from darts.preprocess.rasters import read_header
+from darts.preprocess.resampling import Bounds
 from darts.preprocess.scenes import Grid
 
 T = TypeVar("T")
@@ -217,7 +218,7 @@ def _stream(href: str, path: Path) -> None:
         promised, got = int(answer.headers.get("Content-Length", file.tell())), file.tell()
     if got != promised:
         raise IncompleteRead(b"", promised - got)
-    read_header(path)
+    _check(path, href)
 
 
 def _keep(content: bytes, path: Path) -> None:
@@ -225,9 +226,17 @@ def _keep(content: bytes, path: Path) -> None:
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
-        read_header(temporary)
+        _check(temporary, "Earth Engine")
 
     write_atomically(path, write)
+
+
+def _check(path: Path, origin: str) -> None:
+    """Refuse what is no raster, such as a page that says why there is none."""
+    try:
+        read_header(path)
+    except SceneError:
+        raise SceneError(f"{origin} must give a GeoTIFF, but gave something else; try again later.") from None
 
 
 def _patiently(what: str, attempt: Callable[[], T], pause: Callable[[float], None]) -> T:

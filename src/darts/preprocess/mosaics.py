@@ -12,25 +12,15 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.io import MemoryFile
-from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from darts.preprocess.rasters import KERNEL, place_of
+from darts.preprocess.resampling import Bounds, kernel_size, place_of, to_grid, widened
 from darts.preprocess.scenes import Grid
 
-Bounds = tuple[float, float, float, float]
-"""(left, bottom, right, top)"""
-METRES_PER_DEGREE = 111_195.0
-"""Along a meridian of a sphere with a radius of 6371 km."""
 PART = 2048
 """Pixels along a side of what is interpolated at a time."""
-TOLERANCE = 1e-5
-"""Pixels of the source by which a place may be off."""
 _AROUND_THE_WORLD = 360.0
-_ABOUT_EQUAL = 0.95
-"""Pixels that are hardly smaller than those that are wanted are interpolated, not averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +68,7 @@ def read_mosaic(grids: Sequence[Grid], target: Grid, load: Callable[[Piece], np.
         for group in _lattices(replace(piece, number=near[piece.number]) for piece in found):
             joined, grid = _joined(group, load)
             for turned in _turns(grid):
-                np.copyto(values, resample(joined, turned, part), where=np.isnan(values))
+                np.copyto(values, to_grid(joined, turned, part, Resampling.cubic), where=np.isnan(values))
     return result
 
 
@@ -113,9 +103,9 @@ def pieces(grids: Sequence[Grid], target: Grid, *, margin: bool = True) -> Itera
     if bounds is None:
         return
     turns = (0.0, _AROUND_THE_WORLD, -_AROUND_THE_WORLD) if grids[0].crs.is_geographic else (0.0,)
-    kernel = max(_kernel(grids[0], target), *(_kernel(grid, target) for grid in grids)) if margin else 0
+    kernel = max(kernel_size(grid, target) for grid in grids) if margin else 0
     for number, grid in enumerate(grids):
-        around = _widened(bounds, grid, kernel)
+        around = widened(bounds, grid, kernel)
         for turned in (_turned(grid, degrees) for degrees in turns):
             window = Window.from_slices(*turned.window_around(around))
             if window.height > 0 and window.width > 0:
@@ -136,69 +126,6 @@ def bounds_in(crs: CRS, target: Grid) -> Bounds | None:
     if not np.isfinite([left, bottom, right, top]).all():
         return None
     return left, bottom, right + _AROUND_THE_WORLD if crs.is_geographic and right < left else right, top
-
-
-def resample(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
-    """Bring a raster to another grid by cubic interpolation, or by a cubic average where its pixels are smaller.
-
-    The kernel has one size everywhere. Left to itself, GDAL derives it from the shapes of the two arrays, which depend
-    on the block and, between systems that are turned against each other, have nothing to do with the size of pixels.
-
-    Parameters
-    ----------
-    values
-        float32 (height, width), NaN where there is no value.
-    source, target
-        The grid of `values`, and the one that is wanted.
-
-    Returns
-    -------
-    float32 on the target grid; NaN wherever the nearest pixel of the source has no value, or where there is none, so
-    that a hole keeps its size.
-    """
-    shape = {"height": source.height, "width": source.width, "count": 1, "dtype": "float32"}
-    with MemoryFile() as memory:
-        with memory.open(driver="GTiff", crs=source.crs, transform=source.transform, nodata=np.nan, **shape) as raster:
-            raster.write(values, 1)
-        nearest = _warped(memory, source, target, Resampling.nearest)
-        interpolated = _warped(memory, source, target, Resampling.cubic)
-    interpolated[np.isnan(nearest)] = np.nan
-    return np.where(np.isnan(interpolated), nearest, interpolated)
-
-
-def _warped(memory: MemoryFile, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
-    """What is in memory on another grid; unlike this, `reproject` of rasterio always allows an eighth of a pixel."""
-    scale = _scale(source, target)
-    options = {"src_nodata": np.nan, "nodata": np.nan, "tolerance": TOLERANCE, "XSCALE": scale, "YSCALE": scale}
-    place = {"crs": target.crs, "transform": target.transform, "height": target.height, "width": target.width}
-    with memory.open() as raster, WarpedVRT(raster, resampling=resampling, **place, **options) as warped:
-        values: np.ndarray = warped.read(1)
-    return values
-
-
-def _scale(source: Grid, target: Grid) -> float:
-    """How large a pixel of the source is beside one of the target, at most 1."""
-    ratio = _metres(source) / _metres(target)
-    return ratio if ratio < _ABOUT_EQUAL else 1.0
-
-
-def _metres(grid: Grid) -> float:
-    """The height of a pixel, as if on a map without distortion."""
-    unit = METRES_PER_DEGREE if grid.crs.is_geographic else grid.crs.linear_units_factor[1]
-    return float(np.hypot(grid.transform.b, grid.transform.e) * unit)
-
-
-def _kernel(source: Grid, target: Grid) -> int:
-    """Pixels of the source around a place that its interpolation may need."""
-    return int(np.ceil(KERNEL / _scale(source, target)))
-
-
-def _widened(bounds: Bounds, grid: Grid, pixels: int) -> Bounds:
-    """A box with so many more pixels of a grid on each side."""
-    left, bottom, right, top = bounds
-    x = pixels * (abs(grid.transform.a) + abs(grid.transform.b))
-    y = pixels * (abs(grid.transform.d) + abs(grid.transform.e))
-    return left - x, bottom - y, right + x, top + y
 
 
 def _lattices(found: Iterator[Piece]) -> list[list[Piece]]:

@@ -22,6 +22,9 @@ from darts.preprocess.scenes import SceneFiles, SceneReader, UnusableScene
 from darts.preprocess.terrain import DEFAULT_SUN
 from darts.preprocess.vectors import companions
 
+MAX_PIXELS = 30_000**2
+"""More pixels than any scene has: files that claim more are not believed."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScenePlan:
@@ -114,10 +117,9 @@ def make_plan(
     recipe = make_recipe(patches.bands, parse_ranges(patches.band_ranges), mask_indices=patches.mask_indices)
     found = reader.find(recipe.measured)
     _check_names(found.scenes)
-    large = [files for files in found.scenes if _too_small(files, patches.patch_size) is None]
-    small = [_too_small(files, patches.patch_size) for files in found.scenes]
-    labelled = labelling(large)
-    unusable = (*found.unusable, *(scene for scene in small if scene), *labelled.unusable)
+    misfits = {files.scene_id: _misfit(files, patches.patch_size) for files in found.scenes}
+    labelled = labelling([files for files in found.scenes if misfits[files.scene_id] is None])
+    unusable = (*found.unusable, *(misfit for misfit in misfits.values() if misfit), *labelled.unusable)
     if not labelled.scenes:
         raise SceneError(_nothing_left(unusable))
     sources = _find_auxiliary(recipe, auxiliary, labelled.scenes)
@@ -157,8 +159,12 @@ def _check_names(found: Sequence[SceneFiles]) -> None:
         seen[files.scene_id] = files.folder
 
 
-def _too_small(files: SceneFiles, patch_size: int) -> UnusableScene | None:
+def _misfit(files: SceneFiles, patch_size: int) -> UnusableScene | None:
+    """Why a scene is no scene by its size, if it isn't."""
     height, width = files.grid.shape
+    if height * width > MAX_PIXELS:
+        reason = f"its files claim {height} x {width} pixels, more than a scene has; check them."
+        return UnusableScene(files.scene_id, reason)
     if min(height, width) >= patch_size:
         return None
     return UnusableScene(

@@ -8,7 +8,8 @@ from rasterio.windows import Window
 from darts.core.errors import SceneError
 from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.planet_names import NamedFile, Role
-from darts.preprocess.rasters import read_bands, read_header, same_grid
+from darts.preprocess.rasters import read_bands, read_header
+from darts.preprocess.resampling import same_grid
 from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid
 
 MASKED_BANDS = (2, 3, 4, 5, 6)

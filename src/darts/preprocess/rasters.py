@@ -13,21 +13,15 @@ import numpy as np
 import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window
 
 from darts.core.errors import SceneError, one_line
-from darts.preprocess.cubes import cube_inputs, is_cube, read_cube_header, read_cube_values
+from darts.preprocess.cubes import chunk_files, cube_inputs, is_cube, read_cube_header, read_cube_values
 from darts.preprocess.headers import BandSource, RasterHeader
-from darts.preprocess.scenes import Grid, apply
+from darts.preprocess.resampling import kernel_size, place_of, to_grid, widened
+from darts.preprocess.scenes import Grid
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".jp2")
-KERNEL = 4
-"""Pixels around a place that an interpolation may need."""
-TOLERANCE = 0.01
-"""Pixels of the source by which a place in another coordinate reference system may be off."""
-MAX_PIXELS = 30_000**2
-"""More pixels than any scene has: a header that claims more is not believed."""
 
 _VRT_LIMIT = 20_000_000
 # Names of files are plain text; matching them as text can't be made to expand or fetch anything, as XML can.
@@ -64,21 +58,26 @@ def raster_inputs(path: Path) -> tuple[Path, ...]:
     return cube_inputs(path) if is_cube(path) else (path,)
 
 
+def source_inputs(source: BandSource) -> tuple[Path, ...]:
+    """The files that hold a band, and describe the raster that it is in."""
+    grid = source.header.grid
+    chunks = chunk_files([source], Window(0, 0, grid.width, grid.height)) if is_cube(source.header.path) else ()
+    return (*raster_inputs(source.header.path), *chunks)
+
+
 def read_header(path: Path) -> RasterHeader:
     """Read the header of a GeoTIFF or JPEG 2000 file, a zarr or icechunk store, or a netCDF file.
 
     Raises
     ------
     SceneError
-        When it is neither, is damaged, has no coordinate reference system, or claims an absurd size.
+        When it is neither, is damaged, or has no coordinate reference system.
     """
     if is_cube(path):
         return read_cube_header(path)
     with _open(path) as source:
         if source.crs is None:
             raise SceneError(f"{path} has no coordinate reference system; assign one, for example with gdal_edit.")
-        if source.height * source.width > MAX_PIXELS:
-            raise SceneError(f"{path} claims {source.height} x {source.width} pixels, more than a scene has; check it.")
         return RasterHeader(
             path=path,
             grid=Grid(source.crs, source.transform, source.height, source.width),
@@ -133,11 +132,11 @@ def read_on_grid(
     source
         The band.
     target
-        The grid that is wanted, in any coordinate reference system; where the band doesn't reach, there is no value.
+        The grid that is wanted, in the reference system of the band; where the band doesn't reach, there is no value.
     prepare
         Makes of stored numbers (height, width) float32 values, NaN where there is none.
     resampling
-        As for `to_grid`.
+        As for `resampling.to_grid`.
 
     Returns
     -------
@@ -147,25 +146,11 @@ def read_on_grid(
     place = place_of(target, grid)
     if place is not None and _is_inside(place, target, grid):
         return prepare(read_values(source, Window(place[1], place[0], target.width, target.height)))
-    part = part_for(target, grid)
-    if part is None:
+    window = Window.from_slices(*grid.window_around(widened(target.bounds, grid, kernel_size(grid, target))))
+    if not (window.height and window.width):
         return np.full(target.shape, np.nan, dtype=np.float32)
-    window = Window.from_slices(*part)
     values = prepare(read_values(source, window))
     return to_grid(values, grid.window(window), target, resampling)
-
-
-def part_for(target: Grid, grid: Grid) -> tuple[slice, slice] | None:
-    """Rows and columns of `grid` that are needed to interpolate values on `target`; None when they don't meet."""
-    bounds = target.bounds if target.crs == grid.crs else transform_bounds(target.crs, grid.crs, *target.bounds)
-    rows, columns = grid.window_around(bounds)
-    coarser = np.sqrt(
-        (bounds[2] - bounds[0]) * (bounds[3] - bounds[1]) / (target.height * target.width * grid.pixel_area)
-    )
-    margin = KERNEL * max(1, int(np.ceil(coarser)))
-    rows = slice(max(rows.start - margin, 0), min(rows.stop + margin, grid.height))
-    columns = slice(max(columns.start - margin, 0), min(columns.stop + margin, grid.width))
-    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
 def _is_inside(place: tuple[int, int], target: Grid, grid: Grid) -> bool:
@@ -246,63 +231,3 @@ def _vrt_source(path: Path, attributes: str, name: str) -> Path:
             "give the folder of the files."
         )
     return source
-
-
-def to_grid(values: np.ndarray, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
-    """Bring a raster to another grid.
-
-    Parameters
-    ----------
-    values
-        float32 (height, width), NaN where there is no value.
-    source, target
-        The grid of `values`, and the one that is wanted.
-    resampling
-        The nearest value, or an interpolation of the values around.
-
-    Returns
-    -------
-    float32 on the target grid; NaN wherever the nearest pixel of the source has no value, or where there is none, so
-    that a hole keeps its size.
-    """
-    if same_grid(source, target):
-        return values
-    nearest = _warp(values, source, target, Resampling.nearest)
-    if resampling == Resampling.nearest:
-        return nearest
-    interpolated = _warp(values, source, target, resampling)
-    interpolated[np.isnan(nearest)] = np.nan
-    return interpolated
-
-
-def _warp(values: np.ndarray, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
-    result = np.full(target.shape, np.nan, dtype=np.float32)
-    reproject(
-        values,
-        result,
-        src_transform=source.transform,
-        src_crs=source.crs,
-        src_nodata=np.nan,
-        dst_transform=target.transform,
-        dst_crs=target.crs,
-        dst_nodata=np.nan,
-        resampling=resampling,
-        num_threads=1,
-        tolerance=TOLERANCE,
-    )
-    return result
-
-
-def same_grid(one: Grid, other: Grid) -> bool:
-    """Whether two grids have the same pixels, up to a hundredth of one."""
-    return one.shape == other.shape and place_of(one, other) == (0, 0)
-
-
-def place_of(part: Grid, whole: Grid) -> tuple[int, int] | None:
-    """Row and column in `whole` of the first pixel of `part`; None unless their pixels are the same, to a hundredth."""
-    if part.crs != whole.crs:
-        return None
-    corners = np.array([(0, 0), (part.width, 0), (0, part.height)])
-    places = np.array([apply(~whole.transform, *apply(part.transform, *corner)) for corner in corners])
-    column, row = np.rint(places[0]).astype(int)
-    return (int(row), int(column)) if np.abs(places - corners - (column, row)).max() < 0.01 else None

@@ -34,7 +34,7 @@ from darts.preprocess.cubes import is_cube
 from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.offsets import QUANTIFICATION, Offset, find_date, find_offset
 from darts.preprocess.product_metadata import find_sun, metadata_of
-from darts.preprocess.rasters import raster_files, raster_inputs, read_header, read_on_grid
+from darts.preprocess.rasters import raster_files, read_header, read_on_grid, source_inputs
 from darts.preprocess.scenes import (
     GOOD,
     INVALID,
@@ -70,7 +70,7 @@ class Sentinel2Files:
     def inputs(self) -> tuple[Path, ...]:
         """Every file that is read for the scene, sorted."""
         sources = [*self.bands.values(), *([self.scl] if self.scl else [])]
-        files = {path for source in sources for path in raster_inputs(source.header.path)}
+        files = {path for source in sources for path in source_inputs(source)}
         return tuple(sorted({*files, *self.metadata}))
 
     @property
