@@ -378,6 +378,18 @@ def test_two_scenes_of_one_name_can_not_be_told_apart(tmp_path):
         )
 
 
+def test_a_scene_without_labels_among_others_gives_no_positives_and_stops_nothing(scenes, tmp_path):
+    write_polygons(next((scenes / "b").glob("*.shp")), [])
+    settings = {"sentinel2_dir": scenes, "exclude_nopositive": True} | SMALL
+    result = preprocess_s2_train_data(train_data_dir=tmp_path / "out", **settings)
+    assert (result.n_scenes, result.failed) == (4, {})
+    entries = {entry.scene_id[0]: entry for entry in read_journal(tmp_path / "out").scenes}
+    assert entries["b"].patches == 0
+    assert set(entries["b"].dropped) <= {"no positive pixel", "mostly ignored"}
+    assert entries["c"].patches == 1, "a scene that is exactly one patch large"
+    assert [finding.kind for finding in report(tmp_path / "out")] == ["image without label"]
+
+
 def test_nothing_left_to_learn_from(scenes, tmp_path):
     for folder in scenes.iterdir():
         write_polygons(next(folder.glob("*.shp")), [])

@@ -10,6 +10,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 
 from darts.core.errors import SceneError
+from darts.dataset.journal import read_journal
 from darts.dataset.reader import open_dataset
 from darts.preprocess import plan_planet_train_data, preprocess_planet_train_data
 from darts.preprocess.findings import Kind
@@ -262,3 +263,58 @@ def test_elevation_that_lies_elsewhere_is_listed_before_anything_is_read(tmp_pat
             arcticdem_dir=tmp_path / "dem.tif", bands=["red", "slope", "tc_wetness"], **SMALL,
         )  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+def test_the_first_start_may_append_and_paths_may_be_text(tmp_path):
+    write_image(tmp_path / "planet")
+    write_repository(tmp_path / "labels", SCENE)
+    result = preprocess_planet_train_data(
+        data_dir=str(tmp_path / "planet"), labels_dir=str(tmp_path / "labels"), train_data_dir=str(tmp_path / "out"),
+        append=True, **SMALL,
+    )  # fmt: skip
+    assert result.n_patches > 0
+
+
+def test_a_footprint_without_an_image_and_stray_files_stop_nothing(tmp_path):
+    write_image(tmp_path / "planet" / "site" / SCENE)
+    (tmp_path / "planet" / "empty" / "20190101_000000_00_0000").mkdir(parents=True)
+    (tmp_path / "planet" / "notes.txt").write_text("2021: cloudy")
+    write_repository(tmp_path / "labels", SCENE)
+    outline = gpd.GeoSeries([area(0, 0, 50)], crs=UTM).to_crs("EPSG:4326")
+    gone = "20190101_000000_00_0000"
+    write_polygons(tmp_path / "labels" / "ImageFootprints_gone.gpkg", outline, crs="EPSG:4326", image_id=[gone])
+    result = preprocess_planet_train_data(
+        data_dir=tmp_path / "planet", labels_dir=tmp_path / "labels", train_data_dir=tmp_path / "out", **SMALL
+    )
+    assert (result.n_scenes, result.failed) == (1, {})
+    assert [(one.kind, one.name) for one in report(tmp_path / "out")] == [(Kind.FOOTPRINT_WITHOUT_IMAGE, gone)]
+
+
+def test_labels_that_are_smaller_than_a_pixel_are_counted_and_listed(tmp_path):
+    write_image(tmp_path / "planet")
+    tiny = square(33, 60, 1, resolution=1.0)
+    write_repository(tmp_path / "labels", SCENE, labels=[area(10, 20, 9), tiny])
+    settings = {"data_dir": tmp_path / "planet", "labels_dir": tmp_path / "labels"} | SMALL
+    result = preprocess_planet_train_data(train_data_dir=tmp_path / "out", **settings)
+    assert result.labels_without_pixel == 1
+    (listed,) = report(tmp_path / "out")
+    assert (listed.kind, listed.reason.split(":")[0]) == (Kind.LABELS_WITHOUT_PIXEL, "1")
+    touched = preprocess_planet_train_data(train_data_dir=tmp_path / "touched", all_touched=True, **settings)
+    assert touched.labels_without_pixel == 0
+
+
+@pytest.mark.parametrize("sun", [{"sun_azimuth": 171.6, "sun_elevation": 33.4}, None])
+def test_the_sun_is_that_of_the_image_or_said_to_be_assumed(tmp_path, caplog, sun):
+    image = write_image(tmp_path / "planet")
+    if sun:
+        image.with_name(f"{SCENE}_metadata.json").write_text(json.dumps({"properties": sun}))
+    write_elevation(tmp_path / "dem.tif")
+    write_repository(tmp_path / "labels", SCENE)
+    preprocess_planet_train_data(
+        data_dir=tmp_path / "planet", labels_dir=tmp_path / "labels", train_data_dir=tmp_path / "out",
+        arcticdem_dir=tmp_path / "dem.tif", bands=["red", "hillshade"], **SMALL,
+    )  # fmt: skip
+    facts = read_journal(tmp_path / "out").scenes[0].facts
+    assert facts["sun"] == (list(sun.values()) if sun else [225.0, 25.0])
+    assert facts["sun_from"] == ("metadata" if sun else "default")
+    assert ("position of the sun isn't known" in caplog.text) == (sun is None)
