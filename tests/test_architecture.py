@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 import statistics
 import subprocess
 import sys
@@ -171,3 +172,16 @@ def test_the_command_reference_is_what_the_commands_say():
     spec.loader.exec_module(reference)
     written = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     assert written == reference.render(), "run: uv run python docs/make_cli_reference.py"
+
+
+def test_every_test_that_the_table_of_defects_names_exists():
+    page = (ROOT / "docs" / "reference" / "defects.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
+    missing = [
+        name
+        for file, name in named
+        if not re.search(rf"^def {name}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+    assert len(named) > 40
+    assert [int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)] == list(range(40))
