@@ -1,6 +1,6 @@
 """Label polygons: found, repaired, joined to scenes, and burnt into label codes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,8 +159,12 @@ def burn(labels: gpd.GeoDataFrame, grid: Grid, *, all_touched: bool) -> np.ndarr
     """
     if labels.empty:
         return np.full(grid.shape, BACKGROUND, dtype=np.uint8)
+    return _burnt(labels.geometry, grid, all_touched)
+
+
+def _burnt(shapes: Iterable[BaseGeometry], grid: Grid, all_touched: bool) -> np.ndarray:
     codes: np.ndarray = rasterize(
-        labels.geometry,
+        shapes,
         out_shape=grid.shape,
         transform=grid.transform,
         fill=BACKGROUND,
@@ -236,5 +240,4 @@ def count_without_pixel(labels: gpd.GeoDataFrame, grid: Grid, *, all_touched: bo
 
 def _holds_a_pixel(shape: shapely.Geometry, grid: Grid, all_touched: bool) -> bool:
     part = grid.part_around(shape.bounds)
-    labels = gpd.GeoDataFrame(geometry=[shape], crs=grid.crs)
-    return part.height > 0 and part.width > 0 and bool(burn(labels, part, all_touched=all_touched).any())
+    return part.height > 0 and part.width > 0 and bool(_burnt([shape], part, all_touched).any())
