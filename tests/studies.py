@@ -79,3 +79,39 @@ def start_trial(study: optuna.Study, **attributes: Any) -> optuna.Trial:
     for name, value in attributes.items():
         trial.set_user_attr(name, value)
     return trial
+
+
+PLANET_SWEEP = """
+name: planet-tcvis-large
+method: random
+metric:
+  goal: maximize
+  name: val0/JaccardIndex
+parameters:
+  learning_rate:
+    max: !!float 1e-3
+    min: !!float 1e-5
+    distribution: log_uniform_values
+  gamma: # How fast the learning rate will decrease
+    value: 0.997
+  focal_loss_alpha: # How much the positive class is weighted
+    min: 0.8
+    max: 0.99
+  focal_loss_gamma: # How much focus should be given to "bad" predictions
+    min: 0.0
+    max: 2.0
+  model_arch:
+    values:
+      - Unet
+      - MAnet
+      - UPerNet
+      - Segformer
+  model_encoder:
+    values:
+      - resnet50
+      - resnext50_32x4d
+      - mit_b2
+      - tu-convnextv2_tiny
+      - tu-maxvit_tiny_rw_224
+"""
+"""A sweep of the older program, as its users have it."""

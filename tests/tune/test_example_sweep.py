@@ -15,40 +15,7 @@ from darts.tune.space_files import read_space_file
 from darts.tune.storage import database_url, open_storage
 from factories import make_dataset
 from runners import settings_for
-
-SWEEP = """
-name: planet-tcvis-large
-method: random
-metric:
-  goal: maximize
-  name: val0/JaccardIndex
-parameters:
-  learning_rate:
-    max: !!float 1e-3
-    min: !!float 1e-5
-    distribution: log_uniform_values
-  gamma:
-    value: 0.997
-  focal_loss_alpha:
-    min: 0.8
-    max: 0.99
-  focal_loss_gamma:
-    min: 0.0
-    max: 2.0
-  model_arch:
-    values:
-      - Unet
-      - MAnet
-      - UPerNet
-      - Segformer
-  model_encoder:
-    values:
-      - resnet50
-      - resnext50_32x4d
-      - mit_b2
-      - tu-convnextv2_tiny
-      - tu-maxvit_tiny_rw_224
-"""
+from studies import PLANET_SWEEP
 
 CONFIG = """
 [darts.wandb]
@@ -111,7 +78,7 @@ def wide(tmp_path_factory):
 @pytest.fixture
 def sweep_file(tmp_path):
     path = tmp_path / "planet-tcvis-sweep.yaml"
-    path.write_text(SWEEP)
+    path.write_text(PLANET_SWEEP)
     return path
 
 

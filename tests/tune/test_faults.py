@@ -17,7 +17,7 @@ from darts.tune.storage import database_url, open_storage
 from databases import Postgres
 from processes import start_command
 
-TRIALS = 10
+TRIALS = 16
 RUNS = 2
 RUNNERS = 3
 KILLS = 20

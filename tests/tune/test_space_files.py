@@ -9,40 +9,8 @@ from darts.core.errors import ConfigError
 from darts.training.config import AUGMENTATIONS, Hyperparameters
 from darts.tune.space import Choice, Constant, Range, Space
 from darts.tune.space_files import LARGEST_FILE, parse_hyperparameters, read_space_file
+from studies import PLANET_SWEEP
 
-PLANET_SWEEP = """
-name: planet-tcvis-large
-method: random
-metric:
-  goal: maximize
-  name: val0/JaccardIndex
-parameters:
-  learning_rate:
-    max: !!float 1e-3
-    min: !!float 1e-5
-    distribution: log_uniform_values
-  gamma: # How fast the learning rate will decrease
-    value: 0.997
-  focal_loss_alpha: # How much the positive class is weighted
-    min: 0.8
-    max: 0.99
-  focal_loss_gamma: # How much focus should be given to "bad" predictions
-    min: 0.0
-    max: 2.0
-  model_arch:
-    values:
-      - Unet
-      - MAnet
-      - UPerNet
-      - Segformer
-  model_encoder:
-    values:
-      - resnet50
-      - resnext50_32x4d
-      - mit_b2
-      - tu-convnextv2_tiny
-      - tu-maxvit_tiny_rw_224
-"""
 ALL_NINE = """
 [darts.training]
 max-epochs = 60

@@ -116,13 +116,13 @@ def _say_bands(facts: "DatasetFacts") -> None:
 
     rows = [
         (
-            *(one.band.name, one.band.unit),
+            one.band.name,
             *(number_text(value, 4) for value in (one.low, one.mean, one.high)),
             *(share_text(share) for share in (one.at_lo, one.at_hi, one.at_fill)),
         )
         for one in facts.bands
     ]
-    say_table("bands", ("band", "unit", "min", "mean", "max", "at lo", "at hi", "at fill"), rows)
+    say_table("bands", ("band", "min", "mean", "max", "at lo", "at hi", "at fill"), rows)
 
 
 def _say_suspicious(facts: "DatasetFacts") -> None:
