@@ -70,7 +70,7 @@ def scene(root, number=0):
 def test_a_dataset_of_planet_scenes(planet):
     text = succeeds(preprocess(planet))
     assert "8 patches of 2 scenes" in text
-    assert "labels: 3 burnt in (0 of them hold no pixel), 0 reach no scene" in text
+    assert "labels: 3 burnt in (0 of them hold no pixel, 0 are in no patch), 0 reach no scene" in text
     assert "darts inspect-dataset --train-data-dir" in text
     assert f"{IDS[1][:-1]},iteration001/TrainingLabel_a.gpkg,2" in (planet / "out" / "report.csv").read_text()
 

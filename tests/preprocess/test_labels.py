@@ -76,9 +76,17 @@ def test_labels_that_hold_no_pixel_are_counted():
         square(3, 3, 5),
         box(0, 0, 1, 1),
     ]
-    assert labels.count_without_pixel(frame(shapes), GRID, all_touched=False) == 2
-    assert labels.count_without_pixel(frame(shapes), GRID, all_touched=True) == 1
-    assert labels.count_without_pixel(frame([]), GRID, all_touched=False) == 0
+    everything = np.ones(GRID.shape, bool)
+    assert labels.count_pixels(frame(shapes), GRID, everything, all_touched=False) == (2, 0)
+    assert labels.count_pixels(frame(shapes), GRID, everything, all_touched=True) == (1, 0)
+    assert labels.count_pixels(frame([]), GRID, everything, all_touched=False) == (0, 0)
+
+
+def test_labels_that_are_in_no_patch_are_counted():
+    kept = np.zeros(GRID.shape, bool)
+    kept[:10] = True
+    shapes = [square(2, 2, 3), square(8, 20, 5), square(20, 20, 5), square(10, 2, 3)]
+    assert labels.count_pixels(frame(shapes), GRID, kept, all_touched=False) == (0, 2)
 
 
 @pytest.mark.parametrize(

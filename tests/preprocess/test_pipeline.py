@@ -110,7 +110,8 @@ def test_what_the_dataset_says_of_itself(scenes, tmp_path):
     with rasterio.open(next((scenes / "a").glob("*_SR*"))) as source:
         transform = list(source.transform)[:6]
     assert entry.facts == {
-        "s2_offset": 0, "s2_offset_from": "name (N0301)", "labels_without_pixel": 0, "transform": transform,
+        "s2_offset": 0, "s2_offset_from": "name (N0301)", "labels_without_pixel": 0, "labels_in_no_patch": 0,
+        "transform": transform,
     }  # fmt: skip
     assert set(entry.inputs) == {
         f"{prefix}20210818T223529_N0301_T03WXP{suffix}"
@@ -398,6 +399,52 @@ def test_nothing_left_to_learn_from(scenes, tmp_path):
         preprocess_s2_train_data(**settings, exclude_nopositive=True)
     assert tree(tmp_path / "out") == {}
     assert preprocess_s2_train_data(**settings).n_positive_patches == 0
+
+
+def test_a_label_below_clouds_or_in_a_dropped_patch_is_listed(tmp_path):
+    folder = tmp_path / "scenes" / "s"
+    classes = np.full((64, 96), 4, np.uint8)
+    classes[:30] = 9
+    values = np.full((64, 96), 3000, np.uint16)
+    values[50, 70] = 0
+    write_raster(folder / "B02.tif", values)
+    write_raster(folder / "SCL.tif", classes)
+    shapes = [square(5, 5, 6), square(40, 5, 6), square(40, 70, 6), square(20, 10, 30)]
+    write_polygons(folder / "labels.gpkg", shapes)
+    settings = SMALL | {"patch_size": 32, "overlap": 0, "bands": "blue", "s2_offset": 0, "exclude_nan": True}
+    result = preprocess_s2_train_data(sentinel2_dir=tmp_path / "scenes", train_data_dir=tmp_path / "out", **settings)
+    assert (result.labels_used, result.labels_in_no_patch) == (4, 2)
+    assert [(finding.kind, finding.name) for finding in report(tmp_path / "out")] == [("labels in no patch", "s")]
+
+
+def test_a_failure_is_forgotten_once_its_scene_is_gone(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    damaged = next((scenes / "b").glob("*_SR*"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    failed = preprocess_s2_train_data(**settings).failed
+    assert list(failed) == ["b_20210818T223529_N0301_T03WXP"], "the name that it has when it is whole"
+    (listed,) = report(tmp_path / "out")
+    assert listed.kind == "failed scene"
+    (scenes / "b").rename(tmp_path / "b")
+    again = preprocess_s2_train_data(**settings)
+    assert (again.already_complete, again.failed) == (True, {})
+    assert report(tmp_path / "out") == []
+
+
+def test_a_scene_of_a_dataset_that_is_damaged_later_stays_in_it(scenes, tmp_path):
+    settings = {"sentinel2_dir": scenes, "train_data_dir": tmp_path / "out"} | SMALL
+    preprocess_s2_train_data(**settings)
+    before = tree(tmp_path / "out")
+    damaged = next((scenes / "b").glob("*_SR*"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(DatasetError, match="begun with the scene b_"):
+        preprocess_s2_train_data(**settings)
+    write_stack_scene(scenes, "e")
+    result = preprocess_s2_train_data(**settings, append=True)
+    assert (result.n_scenes, result.failed) == (5, {})
+    assert {name: content for name, content in tree(tmp_path / "out").items() if name in before and "c/" in name} == {
+        name: content for name, content in before.items() if "c/" in name
+    }
 
 
 def test_an_edit_that_keeps_the_size_of_a_file_is_noticed(scenes, tmp_path):

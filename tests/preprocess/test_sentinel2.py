@@ -215,7 +215,7 @@ def test_a_damaged_scene_does_not_hide_the_others(tmp_path):
     damaged.write_bytes(damaged.read_bytes()[:100])
     found = Sentinel2Reader(Sentinel2Config(sentinel2_dir=tmp_path)).find(BANDS)
     assert [files.scene_id[0] for files in found.scenes] == ["a", "c"]
-    assert [scene.scene_id for scene in found.unusable] == ["b"]
+    assert [scene.scene_id for scene in found.unusable] == ["b_20210818T223529_N0301_T03WXP"]
     assert damaged.name in found.unusable[0].reason
 
 

@@ -129,6 +129,7 @@ def _say_counts(result: "PreprocessResult") -> None:
     for reason, count in result.dropped.items():
         say(f"dropped {count} patches: {reason}.")
     say(
-        f"labels: {result.labels_used} burnt in ({result.labels_without_pixel} of them hold no pixel), "
-        f"{result.labels_unused} reach no scene; {result.directory / 'report.csv'} lists what was lost."
+        f"labels: {result.labels_used} burnt in ({result.labels_without_pixel} of them hold no pixel, "
+        f"{result.labels_in_no_patch} are in no patch), {result.labels_unused} reach no scene; "
+        f"{result.directory / 'report.csv'} lists what was lost."
     )

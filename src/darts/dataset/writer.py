@@ -196,16 +196,23 @@ class DatasetWriter:
         if count:
             self._table = pd.concat([self._table, scene.table], ignore_index=True) if start else scene.table
         others = [entry for entry in self._journal.scenes if entry.scene_id != scene.entry.scene_id]
-        self._journal = replace(self._journal, scenes=(*others, scene.entry))
-        write_metadata(self.directory, self._table, self._journal)
+        self._record((*others, scene.entry))
         shutil.rmtree(scene.store.parent, ignore_errors=True)
 
     def record_failure(self, failure: SceneEntry) -> None:
-        """Remember why a scene can't be used."""
+        """Remember why a scene can't be used; one that is in the dataset stays there."""
         known = {entry.scene_id: entry for entry in self._journal.scenes}
-        if known.get(failure.scene_id) == failure:
-            return
-        entries = tuple((known | {failure.scene_id: failure}).values())
+        entry = known.get(failure.scene_id)
+        if entry is None or (entry.failed and entry != failure):
+            self._record(tuple((known | {failure.scene_id: failure}).values()))
+
+    def forget_failures(self, scene_ids: Collection[str]) -> None:
+        """Forget scenes that failed and are gone."""
+        kept = tuple(e for e in self._journal.scenes if not (e.failed and e.scene_id in scene_ids))
+        if kept != self._journal.scenes:
+            self._record(kept)
+
+    def _record(self, entries: tuple[SceneEntry, ...]) -> None:
         self._journal = replace(self._journal, scenes=entries)
         write_metadata(self.directory, self._table, self._journal)
 
@@ -233,8 +240,10 @@ class DatasetWriter:
         return self.manifest
 
     def write_report(self, text: str) -> None:
-        """Put a report beside the data; it is no part of the dataset."""
-        write_text(self.directory / REPORT_FILE, text)
+        """Put a report beside the data, unless it is there; it is no part of the dataset."""
+        path = self.directory / REPORT_FILE
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
 
     def discard(self) -> None:
         """Remove all that was written; the directory can be used for another dataset."""

@@ -18,7 +18,14 @@ from darts.preprocess.job import Job
 from darts.preprocess.parallel import count_workers, fit_workers, memory_limit, run_in_order
 from darts.preprocess.plan import Plan, ScenePlan
 from darts.preprocess.progress import show_progress
-from darts.preprocess.staging import SceneTask, bytes_needed, fingerprints, make_patches
+from darts.preprocess.staging import (
+    IN_NO_PATCH,
+    WITHOUT_PIXEL,
+    SceneTask,
+    bytes_needed,
+    fingerprints,
+    make_patches,
+)
 
 _log = get_logger(__name__)
 
@@ -43,6 +50,8 @@ class PreprocessResult:
         Label polygons that reach no scene; the report lists them.
     labels_without_pixel
         Of those burnt in, the ones that hold no pixel: too small or too thin.
+    labels_in_no_patch
+        Of those burnt in, the ones of which no pixel is in any patch: ignored, or in patches that were dropped.
     failed
         Scene -> why it could not be used.
     resumed_scenes
@@ -60,6 +69,7 @@ class PreprocessResult:
     labels_used: int
     labels_unused: int
     labels_without_pixel: int
+    labels_in_no_patch: int
     failed: Mapping[str, str]
     resumed_scenes: int
     already_complete: bool
@@ -82,8 +92,15 @@ def carry_out(plan: Plan, job: Job) -> PreprocessResult:
         todo = scenes_to_do(plan.scenes, before, complete=writer.is_complete, job=job)
         finished = sum(not entry.failed for entry in before)
         unchanged = writer.is_complete
+        if not job.execution.append:
+            known = {scene.scene_id for scene in plan.scenes} | {scene.scene_id for scene in plan.unusable}
+            writer.forget_failures({entry.scene_id for entry in before} - known)
         if todo or not writer.is_complete:
-            unchanged = not _do(writer, plan, todo, job)
+            _do(writer, plan, todo, job)
+            unchanged = unchanged and writer.is_complete
+        writer.write_report(_report(writer, plan, job))
+        if not writer.is_complete:
+            writer.finish()
         return _result(writer, plan, resumed=finished, already_complete=unchanged)
 
 
@@ -150,10 +167,8 @@ def _check_unchanged(entry: SceneEntry, scene: ScenePlan, directory: Path) -> No
     )
 
 
-def _do(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) -> bool:
-    """Work on scenes and finish the dataset; whether anything was changed."""
-    was_complete = writer.is_complete
-    report = _old_report(writer, plan) if was_complete and job.execution.append else []
+def _do(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) -> None:
+    """Work on scenes, and record those that fail."""
     try:
         _commit_scenes(writer, plan, todo, job)
         for scene in plan.unusable:
@@ -164,11 +179,12 @@ def _do(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) 
         if not any(scene.patches for scene in writer.scenes):
             writer.discard()
         raise
-    if was_complete and writer.is_complete:
-        return False
-    writer.write_report(to_csv([*report, *plan.findings, *_scene_findings(writer)]))
-    writer.finish()
-    return True
+
+
+def _report(writer: DatasetWriter, plan: Plan, job: Job) -> str:
+    """What became of scenes and labels; of a dataset that is added to, with what was said before."""
+    earlier = _old_report(writer, plan) if job.execution.append else []
+    return to_csv([*earlier, *plan.findings, *_scene_findings(writer, plan)])
 
 
 def _old_report(writer: DatasetWriter, plan: Plan) -> list[Finding]:
@@ -179,13 +195,27 @@ def _old_report(writer: DatasetWriter, plan: Plan) -> list[Finding]:
     return [finding for finding in found if finding.name not in planned and finding.kind != Kind.FAILED_SCENE]
 
 
-def _scene_findings(writer: DatasetWriter) -> list[Finding]:
-    failed = [Finding(Kind.FAILED_SCENE, name, "", "", reason) for name, reason in _failed(writer).items()]
-    missed = [(entry.scene_id, int(entry.facts.get("labels_without_pixel", 0))) for entry in writer.scenes]
-    reason = "so many label polygons are too small or too thin to hold the centre of a pixel"
-    return failed + [
-        Finding(Kind.LABELS_WITHOUT_PIXEL, name, "", "", f"{count}: {reason}") for name, count in missed if count
+def _scene_findings(writer: DatasetWriter, plan: Plan) -> list[Finding]:
+    labels = {scene.scene_id: len(scene.labels) for scene in plan.scenes}
+    failed = [
+        Finding(Kind.FAILED_SCENE, name, "", "", f"{reason} {_unused(labels.get(name, 0))}".rstrip())
+        for name, reason in _failed(writer).items()
     ]
+    kinds = (
+        (Kind.LABELS_WITHOUT_PIXEL, WITHOUT_PIXEL, "too small or too thin to hold a pixel"),
+        (Kind.LABELS_IN_NO_PATCH, IN_NO_PATCH, "all of their pixels are ignored, or in patches that were dropped"),
+    )
+    lost = [
+        Finding(kind, entry.scene_id, "", "", f"{count}: {reason}")
+        for kind, fact, reason in kinds
+        for entry in writer.scenes
+        if (count := entry.facts.get(fact, 0))
+    ]
+    return failed + lost
+
+
+def _unused(labels: int) -> str:
+    return f"Its {labels} labels are not used." if labels else ""
 
 
 def _failed(writer: DatasetWriter) -> dict[str, str]:
@@ -270,7 +300,8 @@ def _result(writer: DatasetWriter, plan: Plan, *, resumed: int, already_complete
         dropped=_dropped(scenes),
         labels_used=sum(scene.labels for scene in scenes),
         labels_unused=sum(finding.kind == Kind.LABEL_WITHOUT_IMAGE for finding in plan.findings),
-        labels_without_pixel=sum(int(scene.facts.get("labels_without_pixel", 0)) for scene in scenes),
+        labels_without_pixel=sum(int(scene.facts.get(WITHOUT_PIXEL, 0)) for scene in scenes),
+        labels_in_no_patch=sum(int(scene.facts.get(IN_NO_PATCH, 0)) for scene in scenes),
         failed=_failed(writer),
         resumed_scenes=resumed,
         already_complete=already_complete,

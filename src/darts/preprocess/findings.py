@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """A scene that could not be used."""
     LABELS_WITHOUT_PIXEL = "labels without pixel"
     """Polygons of a scene that hold no pixel: too small or too thin."""
+    LABELS_IN_NO_PATCH = "labels in no patch"
+    """Polygons of a scene whose pixels are all ignored, or in patches that were dropped."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import shapely
 from rasterio.features import rasterize
+from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError
 from darts.dataset.schema import BACKGROUND, IGNORE, POSITIVE
-from darts.preprocess.patches import Window
+from darts.preprocess.patches import Window as PatchWindow
 from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid
 from darts.preprocess.vectors import companions, near, read_vectors, vector_files
 
@@ -190,7 +191,7 @@ def burn_mapped(mapped: BaseGeometry | None, grid: Grid) -> np.ndarray:
     return np.asarray(inside, dtype=bool)
 
 
-def eroded(quality: np.ndarray, window: Window, radius: int) -> np.ndarray:
+def eroded(quality: np.ndarray, window: PatchWindow, radius: int) -> np.ndarray:
     """Quality in a window, with GOOD pixels lowered that are at most `radius` pixels from one that isn't, or from outside.
 
     This is the erosion of the good area by a disk. Pixels that lose their rank keep their values.
@@ -215,7 +216,7 @@ def eroded(quality: np.ndarray, window: Window, radius: int) -> np.ndarray:
     return np.where((inside == GOOD) & (middle <= radius), np.uint8(LOW), inside)
 
 
-def _with_border(quality: np.ndarray, window: Window, border: int) -> np.ndarray:
+def _with_border(quality: np.ndarray, window: PatchWindow, border: int) -> np.ndarray:
     """A window and `border` pixels around it; outside the scene there is INVALID."""
     height, width = quality.shape
     top, left = window.row - border, window.column - border
@@ -225,19 +226,28 @@ def _with_border(quality: np.ndarray, window: Window, border: int) -> np.ndarray
     return np.pad(part, outside, constant_values=INVALID)
 
 
-def count_without_pixel(labels: gpd.GeoDataFrame, grid: Grid, *, all_touched: bool) -> int:
-    """How many labels hold no pixel: too small or too thin."""
-    if labels.empty:
-        return 0
-    # A polygon that holds a disk of this radius holds a pixel centre wherever the grid lies, so few need a closer look.
-    radius = 0.75 * max(
-        abs(value) for value in (grid.transform.a, grid.transform.b, grid.transform.d, grid.transform.e)
-    )
-    inside = shapely.intersection(labels.geometry.values, grid.outline())
-    doubtful = labels.geometry[shapely.is_empty(shapely.buffer(inside, -radius, quad_segs=2))]
-    return sum(not _holds_a_pixel(shape, grid, all_touched) for shape in doubtful)
+def count_pixels(labels: gpd.GeoDataFrame, grid: Grid, kept: np.ndarray, *, all_touched: bool) -> tuple[int, int]:
+    """How many labels hold no pixel, too small or too thin; and how many of the others hold none that was kept.
+
+    Parameters
+    ----------
+    labels
+        In the reference system of the grid.
+    grid
+        Of the scene.
+    kept
+        Positive pixels that are in some patch, bool (height, width).
+    all_touched
+        As for `burn`.
+    """
+    held = [_pixels(shape, grid, kept, all_touched) for shape in labels.geometry]
+    return sum(count == 0 for count, _ in held), sum(count > 0 == seen for count, seen in held)
 
 
-def _holds_a_pixel(shape: shapely.Geometry, grid: Grid, all_touched: bool) -> bool:
-    part = grid.part_around(shape.bounds)
-    return part.height > 0 and part.width > 0 and bool(_burnt([shape], part, all_touched).any())
+def _pixels(shape: shapely.Geometry, grid: Grid, kept: np.ndarray, all_touched: bool) -> tuple[int, int]:
+    """How many pixels of the scene a label holds, and how many of them were kept."""
+    rows, columns = grid.window_around(shape.bounds)
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return 0, 0
+    inside = _burnt([shape], grid.window(Window.from_slices(rows, columns)), all_touched) == POSITIVE
+    return int(inside.sum()), int((inside & kept[rows, columns]).sum())

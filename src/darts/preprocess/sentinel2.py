@@ -107,7 +107,7 @@ class Sentinel2Reader:
             try:
                 scenes.append(find_scene(acquisition, bands, source_bands, self.config.s2_offset))
             except SceneError as error:
-                unusable.append(UnusableScene(acquisition.name, str(error)))
+                unusable.append(UnusableScene(acquisition.scene_id, str(error)))
         return Found(tuple(scenes), tuple(unusable))
 
     def read(self, files: Sentinel2Files, bands: Sequence[str], block: Block) -> SceneRows:
@@ -148,6 +148,15 @@ class Acquisition:
         """Of the folder, without `.SAFE`, and the product."""
         folder = self.folder.name.removesuffix(".SAFE")
         return f"{folder}_{self.product}" if self.product else folder
+
+    @property
+    def scene_id(self) -> str:
+        """The name of the folder; with one `*_SR*` file, also the first three parts of its name: those of the product."""
+        stems = [path.stem for path in self.rasters if not is_scl(path.stem)]
+        stacks = [stem for stem in stems if is_stack(stem)]
+        if len(stacks) != 1 or any(band_of(stem) for stem in stems):
+            return self.name
+        return f"{self.folder.name}_{'_'.join(stacks[0].split('_')[:3])}"
 
 
 def acquisitions_below(root: Path) -> list[Acquisition]:
@@ -232,7 +241,7 @@ def find_scene(
     day = find_date(names)
     metadata = metadata_of(folder)
     return Sentinel2Files(
-        scene_id=_scene_id(acquisition, stack),
+        scene_id=acquisition.scene_id,
         folder=folder,
         place=tile_of([folder.name]) or acquisition.name,
         date=day,
@@ -243,13 +252,6 @@ def find_scene(
         metadata=metadata,
         offset=find_offset(_headers(sources), metadata, [folder.name, *names], offset, day),
     )
-
-
-def _scene_id(acquisition: Acquisition, stack: RasterHeader | None) -> str:
-    """The name of the folder; with a `*_SR*` file, also the first three parts of its name, which name the product."""
-    if stack is None or not is_stack(stack.path.stem):
-        return acquisition.name
-    return f"{acquisition.folder.name}_{'_'.join(stack.path.stem.split('_')[:3])}"
 
 
 def _headers(sources: Mapping[str, BandSource]) -> list[RasterHeader]:

@@ -12,18 +12,20 @@ import numpy as np
 from darts.core.errors import SceneError
 from darts.core.files import file_fingerprint
 from darts.dataset.journal import SceneEntry
-from darts.dataset.schema import IGNORE
+from darts.dataset.schema import IGNORE, POSITIVE
 from darts.dataset.writer import SceneStage, StagedScene
 from darts.preprocess.auxiliary_bands import auxiliary_bands
 from darts.preprocess.blocks import BLOCK_ROWS, windows_with_values
 from darts.preprocess.config import PatchConfig
 from darts.preprocess.features import Recipe, fill, normalise, optical_channel
-from darts.preprocess.labels import burn, burn_mapped, count_without_pixel, eroded, mask_bad_pixels
+from darts.preprocess.labels import burn, burn_mapped, count_pixels, eroded, mask_bad_pixels
 from darts.preprocess.patches import Window, patch_windows, reason_to_drop
 from darts.preprocess.plan import ScenePlan
 from darts.preprocess.regions import region_of
 from darts.preprocess.scenes import INVALID, Block, SceneReader
 
+WITHOUT_PIXEL, IN_NO_PATCH = "labels_without_pixel", "labels_in_no_patch"
+"""Facts that the journal holds of a scene."""
 _PROCESS_BYTES = 350 * 2**20
 """What a process takes before it has read anything."""
 
@@ -82,21 +84,29 @@ def _stage_scene(task: SceneTask, inputs: Mapping[str, str]) -> StagedScene:
     windows = list(patch_windows(*grid.shape, task.patches.patch_size, task.patches.overlap))
     rows = dict(zip(windows, _rows(plan, windows), strict=True))
     dropped: Counter[str] = Counter()
+    kept = np.zeros(grid.shape, dtype=bool)
     for window, x_chw, y_hw in _patches(task, windows):
         reason = reason_to_drop(
             x_chw, y_hw, exclude_nopositive=task.patches.exclude_nopositive, exclude_nan=task.patches.exclude_nan
         )
         if reason is None:
             task.stage.add(fill(x_chw, task.recipe.bands), y_hw, rows[window])
+            kept[window.slices] |= y_hw == POSITIVE
         else:
             dropped[reason] += 1
-    missed = count_without_pixel(plan.labels, grid, all_touched=task.all_touched)
+    missed, hidden = count_pixels(plan.labels, grid, kept, all_touched=task.all_touched)
     entry = SceneEntry(
         scene_id=plan.scene_id,
         inputs=dict(inputs),
         dropped=dict(sorted(dropped.items())),
         labels=len(plan.labels),
-        facts={**plan.files.facts, **_sun(plan), "transform": list(grid.transform)[:6], "labels_without_pixel": missed},
+        facts={
+            **plan.files.facts,
+            **_sun(plan),
+            "transform": list(grid.transform)[:6],
+            WITHOUT_PIXEL: missed,
+            IN_NO_PATCH: hidden,
+        },
     )
     return task.stage.finish(entry, plan.labels.assign(sample_id=plan.scene_id))
 
