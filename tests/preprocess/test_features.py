@@ -25,7 +25,7 @@ def test_a_range_keeps_the_physical_value_of_the_fill():
 @pytest.mark.parametrize(
     ("names", "ranges", "message"),
     [
-        (["red", "ndwi"], {}, "neither a band nor a spectral index 'ndwi'; did you mean ndvi"),
+        (["red", "ndwi"], {}, "neither a band nor a spectral index 'ndwi'; did you mean NDWI"),
         (["slope"], {}, "at least one band that a satellite measures"),
         (["red"], {"blue": (0, 1)}, "--band-ranges names blue, which is none of the bands red"),
         (["red", "kNDVI"], {}, "the index kNDVI needs k"),

@@ -183,6 +183,7 @@ def test_images_that_nobody_looked_at_are_left_out_and_listed(tmp_path):
     assert set(open_dataset(tmp_path / "out").metadata["sample_id"]) == {SCENE}
     (listed,) = [finding for finding in report(tmp_path / "out") if finding.kind == Kind.IMAGE_WITHOUT_LABEL]
     assert (listed.name, result.n_scenes) == (other, 1)
+    assert "so it is left out (--unlabelled-negative uses it)" in listed.reason
     used = preprocess_planet_train_data(train_data_dir=tmp_path / "negative", unlabelled_negative=True, **settings)
     assert used.n_scenes == 2
     table = open_dataset(tmp_path / "negative").metadata
@@ -257,7 +258,7 @@ def test_elevation_that_lies_elsewhere_is_listed_before_anything_is_read(tmp_pat
     write_image(tmp_path / "planet")
     write_repository(tmp_path / "labels", SCENE)
     write_raster(tmp_path / "dem.tif", np.ones((20, 20), np.float32), transform=pixels(3, origin=(0, 1_000_000)))
-    with pytest.raises(SceneError, match=rf"--tcvis-dir.*; no elevation of .*dem.tif lies over the scene {SCENE}"):
+    with pytest.raises(SceneError, match=rf"--tcvis-dir.*; no elevation of .*dem.tif lies over {SCENE}"):
         preprocess_planet_train_data(
             data_dir=tmp_path / "planet", labels_dir=tmp_path / "labels", train_data_dir=tmp_path / "out",
             arcticdem_dir=tmp_path / "dem.tif", bands=["red", "slope", "tc_wetness"], **SMALL,

@@ -161,7 +161,7 @@ def _refuse_what_spoils_training(dataset: "Dataset") -> None:
         say(reason)
     if reasons:
         raise DatasetError(
-            f"{len(reasons)} things would spoil training; see above, and darts inspect-dataset shows where."
+            "a training on this dataset would be spoilt; see above why, and in darts inspect-dataset where."
         )
 
 

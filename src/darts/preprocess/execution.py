@@ -270,7 +270,7 @@ def _check_not_empty(writer: DatasetWriter) -> None:
     if sum(scene.patches for scene in scenes):
         return
     if failed := [scene for scene in scenes if scene.failed]:
-        others = f" ({len(failed) - 1} other scenes failed, too)" if len(failed) > 1 else ""
+        others = f" (scenes that failed: {len(failed)})" if len(failed) > 1 else ""
         raise SceneError(f"{failed[0].failed.rstrip('.')}{others}.")
     dropped = _dropped(scenes)
     reasons = ", ".join(f"{count} for {reason}" for reason, count in dropped.items())

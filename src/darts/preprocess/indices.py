@@ -20,7 +20,9 @@ def index_inputs(name: str) -> tuple[str, ...]:
     import spyndex
 
     if name not in spyndex.indices:
-        near = difflib.get_close_matches(name, [*known_bands(), *spyndex.indices], n=3, cutoff=0.6)
+        known = [*known_bands(), *spyndex.indices]
+        same = [one for one in known if one.lower() == name.lower()]
+        near = same or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
         hint = (
             f"did you mean {' or '.join(near)}?" if near else f"the bands are {', '.join(known_bands())}, and indices."
         )

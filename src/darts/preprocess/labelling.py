@@ -1,7 +1,7 @@
 """Which labels belong to which scene, and what became of the others."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -139,13 +139,23 @@ def _join_by_image(found: Sequence[SceneFiles], config: ImageLabelConfig) -> Lab
     matched = match_labels(find_label_repository(config.labels_dir), images)
     pairs = list(zip(found, matched.images, strict=True))
     used = [(files, labels) for files, labels in pairs if config.unlabelled_negative or _is_known(labels)]
-    if found and not any(len(labels.labels) for _, labels in used):
+    lost = any(finding.kind == Kind.LABEL_WITHOUT_IMAGE for finding in matched.findings)
+    if found and not any(len(labels.labels) for _, labels in used) and (lost or not used):
         raise SceneError(
             f"--labels-dir must hold labels of the images in --data-dir, but none names one of the {len(found)} images "
             f"(such as {found[0].scene_id}); check both folders."
         )
     scenes = tuple(_scene_labels(files, labels, config.labels_dir) for files, labels in used)
-    return Labelled(scenes, (), matched.findings)
+    return Labelled(scenes, (), tuple(_with_consequence(finding, scenes) for finding in matched.findings))
+
+
+def _with_consequence(finding: Finding, scenes: Sequence[SceneLabels]) -> Finding:
+    """What follows for an image that nobody looked at."""
+    if finding.kind != Kind.IMAGE_WITHOUT_LABEL or "footprint, so" in finding.reason:
+        return finding
+    used = any(scene.files.scene_id == finding.name for scene in scenes)
+    follows = "so all of it counts as background" if used else "so it is left out (--unlabelled-negative uses it)"
+    return replace(finding, reason=f"{finding.reason}, {follows}")
 
 
 def _is_known(labels: ImageLabels) -> bool:

@@ -142,9 +142,7 @@ def make_plan(
 
 
 def _nothing_left(unusable: Sequence[UnusableScene]) -> str:
-    if not unusable:
-        return "no scene is left to use: none of them has labels or a footprint; check --labels-dir."
-    others = f" ({len(unusable) - 1} other scenes can't be used either)" if len(unusable) > 1 else ""
+    others = f" (scenes that can't be used: {len(unusable)})" if len(unusable) > 1 else ""
     return f"{unusable[0].reason.rstrip('.')}{others}."
 
 
@@ -197,8 +195,7 @@ def _find_auxiliary(recipe: Recipe, config: AuxiliaryConfig, scenes: Sequence[Sc
         )
         for scene in scenes
     ]
-    for scene, source in zip(scenes, planned, strict=True):
-        missing += _uncovered(scene.files, source)
+    missing += _uncovered([scene.files for scene in scenes], planned)
     if missing:
         listed = "; ".join(dict.fromkeys(missing))
         raise SceneError(f"some bands need data that are missing: {listed}. Give them, or leave the bands out.")
@@ -209,7 +206,7 @@ def _elevation(recipe: Recipe, config: AuxiliaryConfig, missing: list[str]) -> M
     if not recipe.terrain:
         return None
     if config.arcticdem_dir is None:
-        missing.append(f"{', '.join(recipe.terrain)} need an elevation model (--arcticdem-dir)")
+        missing.append(f"an elevation model (--arcticdem-dir) for {', '.join(recipe.terrain)}")
         return None
     try:
         return find_elevation(config.arcticdem_dir)
@@ -222,7 +219,7 @@ def _trends(recipe: Recipe, config: AuxiliaryConfig, day: date | None, missing: 
     if not recipe.trends:
         return None
     if config.tcvis_dir is None:
-        missing.append(f"{', '.join(recipe.trends)} need Landsat trends (--tcvis-dir)")
+        missing.append(f"Landsat trends (--tcvis-dir) for {', '.join(recipe.trends)}")
         return None
     try:
         return find_trends(config.tcvis_dir, day)
@@ -231,14 +228,14 @@ def _trends(recipe: Recipe, config: AuxiliaryConfig, day: date | None, missing: 
         return None
 
 
-def _uncovered(files: SceneFiles, source: AuxiliaryBands) -> list[str]:
-    """What of a scene no auxiliary data cover at all; where they cover a part, the rest has no values."""
-    kinds = (("elevation", source.elevation), ("trends", source.trend_data))
-    return [
-        f"no {kind} of {mosaic.root} lies over the scene {files.scene_id}"
-        for kind, mosaic in kinds
-        if mosaic is not None and not mosaic.meets(files.grid)
-    ]
+def _uncovered(files: Sequence[SceneFiles], sources: Sequence[AuxiliaryBands]) -> list[str]:
+    """The scenes that no auxiliary data cover at all; where they cover a part of one, the rest has no values."""
+    bare: dict[str, list[str]] = {}
+    for scene, source in zip(files, sources, strict=True):
+        for kind, mosaic in (("elevation", source.elevation), ("trends", source.trend_data)):
+            if mosaic is not None and not mosaic.meets(scene.grid):
+                bare.setdefault(f"{kind} of {mosaic.root}", []).append(scene.scene_id)
+    return [f"no {what} lies over {', '.join(names)}" for what, names in bare.items()]
 
 
 def _inputs(scene: SceneLabels, source: AuxiliaryBands, areas: Path | None) -> dict[str, Path]:
@@ -246,7 +243,9 @@ def _inputs(scene: SceneLabels, source: AuxiliaryBands, areas: Path | None) -> d
     found = {_name(path, scene.files.folder): path for path in scene.files.inputs} | scene.inputs
     for path in companions(areas) if areas else []:
         found[f"areas: {path.name}"] = path
-    return dict(sorted((found | source.inputs(scene.files.grid)).items()))
+    found |= source.inputs(scene.files.grid)
+    # They are read by other processes, which may have another working directory.
+    return {name: found[name].absolute() for name in sorted(found)}
 
 
 def _name(path: Path, folder: Path) -> str:

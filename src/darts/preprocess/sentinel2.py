@@ -243,7 +243,7 @@ def find_scene(
     return Sentinel2Files(
         scene_id=acquisition.scene_id,
         folder=folder,
-        place=tile_of([folder.name]) or acquisition.name,
+        place=tile_of([folder.name]) or folder.name.removesuffix(".SAFE"),
         date=day,
         sun=find_sun(metadata, _headers(sources)),
         grid=min((source.header.grid for source in sources.values()), key=lambda grid: grid.pixel_area),

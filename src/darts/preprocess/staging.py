@@ -50,7 +50,7 @@ def bytes_needed(task: SceneTask) -> int:
     block = 4 * width * min(BLOCK_ROWS, height)
     held = channels * (2 * block + 4 * width * min(task.patches.patch_size, height))
     read = block * (2 * len(task.recipe.measured) + 3 * len(task.recipe.terrain + task.recipe.trends) + 4)
-    return _PROCESS_BYTES + held + read + 3 * height * width
+    return _PROCESS_BYTES + held + read + 4 * height * width
 
 
 def make_patches(task: SceneTask) -> StagedScene:
