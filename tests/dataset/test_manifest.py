@@ -42,7 +42,7 @@ def test_the_file_says_what_the_contract_says(tmp_path):
     assert table["bands"] == ["nir", "ndvi", "own"]
     assert (table["lo"], table["hi"]) == ([-0.1, -1, -3.5], [0.5, 1, 7.25])
     assert (table["unit"], table["fill"]) == (["reflectance", "1", "K"], [0, 0.5, 0.25])
-    assert (table["patch_size"], table["overlap"], table["schema_version"]) == (64, 8, 1)
+    assert (table["patch_size"], table["overlap"], table["schema_version"]) == (64, 8, 2)
     assert (table["n_patches"], table["fingerprint"]) == (7, "sha256:00")
     assert (table["all_touched"], table["s2_offset"], table["scl_ignore"]) == (False, "none", [0, 3])
     assert any(version.startswith("zarr ") for version in table["versions"])

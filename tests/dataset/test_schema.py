@@ -1,25 +1,60 @@
 """How x is stored: 16 bits, and nothing is lost twice."""
 
 import numpy as np
+import pytest
 import zarr
 
-from darts.dataset.schema import BACKGROUND, IGNORE, LABEL_CODES, POSITIVE, chunk_path, create_arrays, quantise
+from darts.dataset.schema import (
+    BACKGROUND,
+    IGNORE,
+    LABEL_CODES,
+    POSITIVE,
+    SCALES,
+    chunk_path,
+    create_arrays,
+    create_stage,
+    quantise,
+)
 
 
 def test_the_label_codes_are_those_of_the_contract():
     assert (BACKGROUND, POSITIVE, IGNORE) == LABEL_CODES == (0, 1, 2)
 
 
-def test_every_stored_number_is_read_within_8e_6_and_stored_again_as_itself(tmp_path):
-    numbers = np.arange(65536, dtype=np.uint16).reshape(1, 256, 256)
-    x, _ = create_arrays(tmp_path / "s.zarr", 1, 1, 256)
-    x[0] = numbers.astype(np.float32) / np.float32(65535)
+@pytest.mark.parametrize("scale", SCALES.values())
+def test_every_stored_number_is_read_as_its_share_of_the_scale_and_stored_again_as_itself(tmp_path, scale):
+    numbers = np.minimum(np.arange(65536), scale).astype(np.uint16).reshape(1, 256, 256)
+    x, _ = create_arrays(tmp_path / "s.zarr", 1, 1, 256, scale)
+    x[0] = numbers.astype(np.float32) / np.float32(scale)
     read = np.asarray(zarr.open_array(tmp_path / "s.zarr" / "x", mode="r")[0])
     assert read.dtype == np.float32
     assert read.min() == 0
     assert read.max() == 1
-    assert np.abs(read.astype(np.float64) - numbers / 65535).max() < 1e-7
-    assert (quantise(read) == numbers).all()
+    assert np.abs(read.astype(np.float64) - numbers / scale).max() < 1e-7
+    assert (quantise(read, scale) == numbers).all()
+
+
+def test_digital_numbers_of_reflectance_come_back_exactly(tmp_path):
+    numbers = np.arange(-1000, 5001)
+    x, _ = create_arrays(tmp_path / "s.zarr", 1, 1, 80)
+    image = np.zeros((1, 80, 80), np.float32)
+    image.ravel()[: len(numbers)] = (numbers / 10_000 + 0.1) / 0.6
+    x[0] = image
+    read = np.asarray(x[0]).ravel()[: len(numbers)]
+    np.testing.assert_array_equal(np.round((read * 0.6 - 0.1) * 10_000), numbers)
+    assert (quantise(image) % 8 == 0).all()
+
+
+def test_a_staged_chunk_is_that_of_the_dataset(tmp_path):
+    rng = np.random.default_rng(2)
+    image, labels = rng.random((3, 32, 32), dtype=np.float32), rng.integers(0, 3, (32, 32)).astype(np.uint8)
+    x, y = create_arrays(tmp_path / "s.zarr", 1, 3, 32)
+    staged_x, staged_y = create_stage(tmp_path / "t.zarr", 1, 3, 32)
+    x[0], y[0] = image, labels
+    staged_x[0], staged_y[0] = quantise(image), labels
+    for array in ("x", "y"):
+        paths = [chunk_path(tmp_path / name, array, 0) for name in ("s.zarr", "t.zarr")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_what_is_hashed_is_what_is_stored(tmp_path):

@@ -7,15 +7,14 @@ import numpy as np
 import pandas as pd
 
 from darts.dataset.manifest import Manifest
-from darts.dataset.schema import quantise
 
 FINGERPRINTED_COLUMNS = ("patch_id", "sample_id", "region", "empty", "content_hash")
 
 
-def content_hash(x_chw: np.ndarray, y_hw: np.ndarray) -> str:
-    """SHA-256 of a sample as it is stored: x in 16 bits, then y."""
-    digest = hashlib.sha256(np.ascontiguousarray(quantise(x_chw)).astype("<u2").tobytes())
-    digest.update(np.ascontiguousarray(y_hw).tobytes())
+def content_hash(stored_x: np.ndarray, y_hw: np.ndarray) -> str:
+    """SHA-256 of a sample as it is stored: x in 16 bits, as `quantise` gives it, then y."""
+    digest = hashlib.sha256(np.ascontiguousarray(stored_x).data)
+    digest.update(np.ascontiguousarray(y_hw).data)
     return digest.hexdigest()
 
 

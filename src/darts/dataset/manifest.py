@@ -13,7 +13,7 @@ from darts.core.bands import Band, nextgen_bands
 from darts.core.config import to_toml_value
 from darts.core.errors import ConfigError, DatasetError
 from darts.core.files import write_text
-from darts.dataset.schema import CONFIG_FILE, SCHEMA_VERSION
+from darts.dataset.schema import CONFIG_FILE, SCALE, SCALES, SCHEMA_VERSION
 
 _RECORDED_PACKAGES = (
     "darts numpy opencv-python-headless rasterio geopandas pyproj shapely spyndex zarr pyarrow"
@@ -53,6 +53,11 @@ class Manifest:
     def band_names(self) -> tuple[str, ...]:
         """The names of the channels of x, in order."""
         return tuple(band.name for band in self.bands)
+
+    @property
+    def scale(self) -> int:
+        """What x is stored with; see `schema.SCALES`."""
+        return SCALES.get(self.schema_version or SCHEMA_VERSION, SCALE)
 
     @property
     def is_complete(self) -> bool:

@@ -40,9 +40,10 @@ from darts.dataset.schema import (
     PATCH_COLUMNS,
     POSITIVE,
     REPORT_FILE,
-    SCHEMA_VERSION,
     chunk_path,
     create_arrays,
+    create_stage,
+    quantise,
     sample_folder,
 )
 
@@ -79,6 +80,7 @@ class SceneStage:
     directory: Path
     bands: tuple[Band, ...]
     patch_size: int
+    scale: int
     scene_key: str
     capacity: int
     _rows: list[dict[str, Any]] = field(default_factory=list)
@@ -112,9 +114,9 @@ class SceneStage:
         if self._x is None or self._y is None:
             # A cluster may give a task that it believes lost to a second worker: each writes to a place of its own.
             self._attempt = uuid.uuid4().hex[:8]
-            self._x, self._y = create_arrays(self.store, self.capacity, len(self.bands), self.patch_size)
-        index = len(self._rows)
-        self._x[index] = x_chw
+            self._x, self._y = create_stage(self.store, self.capacity, len(self.bands), self.patch_size)
+        index, stored = len(self._rows), quantise(x_chw, self.scale)
+        self._x[index] = stored
         self._y[index] = y_hw
         for array in ("x", "y"):
             flush_to_disk(chunk_path(self.store, array, index))
@@ -123,7 +125,7 @@ class SceneStage:
             "positive_pixels": int((y_hw == POSITIVE).sum()),
             "ignored_pixels": int((y_hw == IGNORE).sum()),
             "cell_id": cell_of(row["geometry"].centroid),
-            "content_hash": content_hash(x_chw, y_hw),
+            "content_hash": content_hash(stored, y_hw),
         }
         self._rows.append({**row, **facts})
 
@@ -147,9 +149,9 @@ def _check_patch(x_chw: np.ndarray, y_hw: np.ndarray, channels: int, size: int) 
         raise DatasetError(f"x must be float32 {(channels, size, size)}, but is {x_chw.dtype} {x_chw.shape}.")
     if y_hw.shape != (size, size) or y_hw.dtype != np.uint8:
         raise DatasetError(f"y must be uint8 {(size, size)}, but is {y_hw.dtype} {y_hw.shape}.")
-    if not (np.isfinite(x_chw).all() and x_chw.min() >= 0 and x_chw.max() <= 1):
+    if not (x_chw.min() >= 0 and x_chw.max() <= 1):  # NaN is neither
         raise DatasetError("x must be finite and in [0, 1].")
-    if not np.isin(y_hw, LABEL_CODES).all():
+    if y_hw.max() > max(LABEL_CODES):
         raise DatasetError(f"y must hold only the label codes {LABEL_CODES}.")
 
 
@@ -174,7 +176,10 @@ class DatasetWriter:
 
     def stage(self, scene_key: str, capacity: int) -> SceneStage:
         """A stage for up to `capacity` patches of one scene; picklable until its first patch."""
-        return SceneStage(self.directory.absolute(), self.manifest.bands, self.manifest.patch_size, scene_key, capacity)
+        manifest = self.manifest
+        return SceneStage(
+            self.directory.absolute(), manifest.bands, manifest.patch_size, manifest.scale, scene_key, capacity
+        )
 
     def commit(self, scene: StagedScene) -> None:
         """Take the patches of a scene into the dataset: after this call they survive any kill.
@@ -378,7 +383,7 @@ def _refuse_foreign_files(directory: Path) -> None:
     began_here = (
         names <= {CONFIG_FILE, DATA_STORE, LABELS_FILE, REPORT_FILE, PAGE_FILE, _STAGING} and CONFIG_FILE in names
     )
-    if names and not (began_here and read_manifest(directory).schema_version == SCHEMA_VERSION):
+    if names and not (began_here and read_manifest(directory).schema_version is not None):
         raise DatasetError(
             f"a new dataset needs an empty folder, but {directory} has {', '.join(sorted(names)[:3])}; choose another."
         )

@@ -13,7 +13,7 @@ import numpy as np
 from darts.preprocess.patches import Window
 from darts.preprocess.scenes import Block
 
-BLOCK_ROWS = 1024
+BLOCK_ROWS = 512
 """A multiple of the tiles that images are delivered in, so that each tile is decoded once."""
 
 

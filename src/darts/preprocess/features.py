@@ -20,6 +20,7 @@ from darts.preprocess.indices import index_inputs, spectral_index
 from darts.preprocess.scenes import GOOD
 
 NDVI = "ndvi"
+_SLAB = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +107,32 @@ def ndvi(red: np.ndarray, nir: np.ndarray) -> np.ndarray:
     -------
     float32 (h, w); 0 where both are 0, as in deep shadow: such a pixel is dark, not missing. NaN where either is NaN.
     """
-    red, nir = np.clip(red, 0, 1), np.clip(nir, 0, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        index: np.ndarray = np.clip((nir - red) / (nir + red), -1, 1)
-    return np.where((red == 0) & (nir == 0), np.float32(0), index)
+    index = np.empty_like(red)
+    for start in range(0, len(red), _SLAB):  # a few rows stay in the cache of the processor
+        rows = slice(start, start + _SLAB)
+        r, n = np.clip(red[rows], 0, 1), np.clip(nir[rows], 0, 1)
+        total = n + r
+        with np.errstate(invalid="ignore", divide="ignore"):
+            np.divide(n - r, total, out=index[rows])
+        index[rows][total == 0] = 0
+    return index
 
 
 def normalise(values: np.ndarray, band: Band, out: np.ndarray) -> None:
     """Write physical values as x = clip((v - lo) / (hi - lo), 0, 1), float32, into `out`; NaN stays NaN."""
-    np.subtract(values, np.float32(band.lo), out=out)
-    np.divide(out, np.float32(band.hi - band.lo), out=out)
-    np.clip(out, 0, 1, out=out)
+    for start in range(0, len(values), _SLAB):
+        rows = slice(start, start + _SLAB)
+        np.subtract(values[rows], np.float32(band.lo), out=out[rows])
+        np.divide(out[rows], np.float32(band.hi - band.lo), out=out[rows])
+        np.clip(out[rows], 0, 1, out=out[rows])
 
 
 def fill(x_chw: np.ndarray, bands: Iterable[Band]) -> np.ndarray:
     """Replace NaN by the fill of each band; float32 (bands, h, w)."""
+    missing = np.isnan(x_chw)
+    if not missing.any():
+        return x_chw
     filled = x_chw.copy()
-    for channel, band in zip(filled, bands, strict=True):
-        channel[np.isnan(channel)] = band.fill
+    for channel, holes, band in zip(filled, missing, bands, strict=True):
+        channel[holes] = band.fill
     return filled

@@ -228,7 +228,11 @@ def _is_empty(numbers: np.ndarray, sources: Sequence[BandSource]) -> np.ndarray:
     """Where any of some bands (bands, height, width) has no value: bool (height, width)."""
     empty = np.zeros(numbers.shape[1:], dtype=bool)
     for band, source in zip(numbers, sources, strict=True):
-        empty |= (band == 0) | (band == source.nodata) | ~np.isfinite(band)
+        empty |= band == 0
+        if source.nodata not in (0, None):
+            empty |= band == source.nodata
+        if band.dtype.kind == "f":
+            empty |= ~np.isfinite(band)
     return empty
 
 

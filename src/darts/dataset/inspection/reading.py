@@ -17,7 +17,6 @@ BINS = 256
 SATURATED = 0.5
 """A band is saturated in a patch when more than this share of its pixels lies at an end of its range."""
 
-_LEVELS_PER_BIN = (SCALE + 1) // BINS
 _THREADS = 4
 # So many patches are read before the next are begun, so that results never pile up.
 _AT_A_TIME = 256
@@ -171,10 +170,10 @@ def _tally(levels: np.ndarray, y: np.ndarray, at_fill: np.ndarray) -> BandTally:
 
 def _histogram(levels: np.ndarray) -> np.ndarray:
     """Pixels by bin, int64 (bands, 256), of levels uint16 (bands, pixels)."""
-    return np.stack([np.bincount(band // _LEVELS_PER_BIN, minlength=BINS) for band in levels])
+    return np.stack([np.bincount(band.astype(np.int64) * BINS // (SCALE + 1), minlength=BINS) for band in levels])
 
 
 def _hash_of(dataset: Dataset, row: int, x: np.ndarray, y: np.ndarray) -> str:
     if "content_hash" in dataset.metadata.columns:
         return str(dataset.metadata["content_hash"].iloc[row])
-    return content_hash(np.clip(x, 0, 1), y)
+    return content_hash(quantise(np.clip(x, 0, 1)), y)
