@@ -540,3 +540,18 @@ def test_real_elevation_agrees_with_rioxarray(name, zone):
     assert np.median(difference) < 0.2
     assert np.quantile(difference, 0.99) < 5
     np.testing.assert_allclose(in_blocks(mosaic, "dem", target, 0, 64, 128), found, atol=1e-2)
+
+
+def test_no_hole_opens_at_the_antimeridian(tmp_path):
+    """Two tiles in degrees, one on each side, under a grid in metres with a margin around it."""
+    size = 1e-3
+    for name, left in (("east", 179.8), ("west", -180.0)):
+        transform = rasterio.Affine(size, 0, left, 0, -size, 68.4)
+        write_raster(
+            tmp_path / f"{name}_dem.tif", np.full((200, 200), 500, np.float32), crs="EPSG:4326", transform=transform
+        )
+    middle = rasterio.warp.transform("EPSG:4326", "EPSG:32601", [180.0], [68.3])
+    grid = Grid(rasterio.CRS.from_epsg(32601), pixels(10, origin=(middle[0][0] - 640, middle[1][0] + 640)), 128, 128)
+    mosaic = find_elevation(tmp_path)
+    for part in (grid, grid.buffered(10), grid.rows(Block(30, 90)).buffered(34), grid.buffered(100)):
+        np.testing.assert_allclose(mosaic.read("dem", part), 500)

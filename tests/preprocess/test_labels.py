@@ -112,6 +112,13 @@ def test_files_of_other_kinds(tmp_path, name):
         labels.labels_below(tmp_path / name)
 
 
+def test_truncated_shapefile(tmp_path):
+    path = write_polygons(tmp_path / "a.shp", [square(0, 0, 2)] * 30)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(SceneError, match="must be a whole shapefile, but it is shorter than it says"):
+        labels.read_labels(path)
+
+
 def test_truncated_geopackage(tmp_path):
     path = write_polygons(tmp_path / "a.gpkg", [square(i, i, 2) for i in range(30)])
     path.write_bytes(path.read_bytes()[:9000])

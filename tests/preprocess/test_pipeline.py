@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.features import rasterize
+from shapely.geometry import Polygon
 
 from darts.core.errors import ConfigError, DatasetError, SceneError
 from darts.dataset.check import check_structure, read_all_samples
@@ -445,6 +446,63 @@ def test_a_scene_of_a_dataset_that_is_damaged_later_stays_in_it(scenes, tmp_path
     assert {name: content for name, content in tree(tmp_path / "out").items() if name in before and "c/" in name} == {
         name: content for name, content in before.items() if "c/" in name
     }
+
+
+def test_features_without_an_area_are_listed_by_their_number(scenes, tmp_path):
+    path = next((scenes / "c").glob("*.shp"))
+    for part in path.parent.glob(f"{path.stem}.*"):
+        part.unlink(missing_ok=True) if part.suffix in (".shp", ".dbf", ".shx", ".prj", ".cpg") else None
+    shapes = [None, square(5, 5, 4), Polygon(), square(5000, 0, 3)]
+    gpd.GeoDataFrame({"id": range(4)}, geometry=shapes, crs=UTM).to_file(path.with_suffix(".gpkg"))
+    settings = {"sentinel2_dir": scenes / "c", "train_data_dir": tmp_path / "out"} | SMALL
+    result = preprocess_s2_train_data(**settings)
+    assert (result.labels_used, result.labels_unused) == (1, 3)
+    assert [(one.feature, one.reason) for one in report(tmp_path / "out")] == [
+        ("0", "it has no area"), ("2", "it has no area"), ("3", "it touches no scene"),
+    ]  # fmt: skip
+
+
+def test_the_report_of_a_dataset_that_grew_lists_what_is_lost_to_all_of_it(tmp_path):
+    origins = {"one": 500_000, "two": 600_000}
+    for name, left in origins.items():
+        write_raster(tmp_path / name / "s" / "B02.tif", np.full((64, 64), 3000, np.uint16), transform=at(left))
+        (tmp_path / name / "s").rename(tmp_path / name / f"scene_{name}")
+    shapes = [square(5, 5, 4, origin=(left, 7_600_000)) for left in (*origins.values(), 700_000)]
+    labels = write_polygons(tmp_path / "labels.gpkg", shapes)
+    settings = {"labels_dir": labels, "bands": "blue", "s2_offset": 0, "train_data_dir": tmp_path / "out"} | SMALL
+    first = preprocess_s2_train_data(sentinel2_dir=tmp_path / "one", **settings)
+    assert (first.labels_used, first.labels_unused) == (1, 2)
+    second = preprocess_s2_train_data(sentinel2_dir=tmp_path / "two", append=True, **settings)
+    assert (second.labels_used, second.labels_unused) == (2, 1)
+    assert [one.feature for one in report(tmp_path / "out")] == ["2"]
+
+
+def at(left):
+    return rasterio.Affine(10, 0, left, 0, -10, 7_600_000)
+
+
+def test_a_folder_that_can_not_be_listed_is_no_empty_one(scenes, tmp_path, monkeypatch):
+    real = Path.iterdir
+
+    def iterdir(path):
+        if path.name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    result = preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=tmp_path / "out", **SMALL)
+    assert list(result.failed) == ["b"]
+    assert "can't be listed (Permission denied); allow it" in result.failed["b"]
+
+
+def test_a_scene_of_no_place_on_earth_is_refused(tmp_path):
+    crs = rasterio.CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+    write_raster(tmp_path / "scenes" / "s" / "B02.tif", np.ones((64, 64), np.uint16), crs=crs)
+    labels = write_polygons(tmp_path / "labels.gpkg", [square(0, 0, 3)])
+    with pytest.raises(SceneError, match="must have a place on earth"):
+        plan_s2_train_data(
+            sentinel2_dir=tmp_path / "scenes", labels_dir=labels, train_data_dir=tmp_path / "out", bands="blue", **SMALL
+        )
 
 
 def test_an_edit_that_keeps_the_size_of_a_file_is_noticed(scenes, tmp_path):

@@ -56,6 +56,25 @@ def file_fingerprint(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
+def files_below(folder: Path, error: type[DartsError] = DartsError) -> list[Path]:
+    """Every file in a folder and in all folders below it, sorted; hidden ones are passed over.
+
+    Raises
+    ------
+    error
+        When a folder can't be listed: what is in it would be missed in silence.
+    """
+
+    def refuse(problem: OSError) -> None:
+        raise error(f"{problem.filename} can't be listed ({problem.strerror}); allow it, or move it elsewhere.")
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place) / name for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
 def flush_to_disk(path: Path) -> None:
     """Have the operating system put a file or a folder on disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -168,6 +168,7 @@ def _check_structure(dataset: Dataset) -> None:
                 f"a dataset directory has {DATA_STORE}/{name}, but {directory} has none; preprocess again."
             )
     try:
+        zarr.open_group(directory / DATA_STORE, mode="r")
         x, y = (dataset._arrays[name] for name in ("x", "y"))
     except Exception as error:  # noqa: BLE001 -- a damaged zarr.json can fail in many ways
         raise DatasetError(f"{directory / DATA_STORE} can't be opened ({_named(error)}); preprocess again.") from None

@@ -29,7 +29,7 @@ from darts.dataset.fingerprint import content_hash, dataset_fingerprint
 from darts.dataset.journal import Journal, SceneEntry, empty_table, read_journal, read_metadata, write_metadata
 from darts.dataset.lock import LOCK_FILES, single_writer
 from darts.dataset.manifest import Manifest, read_manifest, software_versions, write_manifest
-from darts.dataset.places import cell_of
+from darts.dataset.places import cell_of, middle_of
 from darts.dataset.schema import (
     CONFIG_FILE,
     DATA_STORE,
@@ -124,7 +124,7 @@ class SceneStage:
             "empty": not bool((y_hw == POSITIVE).any()),
             "positive_pixels": int((y_hw == POSITIVE).sum()),
             "ignored_pixels": int((y_hw == IGNORE).sum()),
-            "cell_id": cell_of(row["geometry"].centroid),
+            "cell_id": cell_of(middle_of(row["geometry"])),
             "content_hash": content_hash(stored, y_hw),
         }
         self._rows.append({**row, **facts})

@@ -13,6 +13,7 @@ import numpy as np
 
 from darts.core.bands import TREND_BANDS
 from darts.core.errors import SceneError
+from darts.core.files import files_below
 from darts.preprocess.cubes import chunk_files, is_cube
 from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.mosaics import Piece, pieces, read_mosaic
@@ -222,13 +223,7 @@ def _is_raster(path: Path) -> bool:
 
 
 def _rasters_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in RASTER_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    return [path for path in files_below(folder, SceneError) if path.suffix.lower() in RASTER_SUFFIXES]
 
 
 def _elevation_files(paths: Sequence[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from darts.core.bands import TERRAIN_BANDS
-from darts.core.files import file_fingerprint, make_directory
+from darts.core.files import file_fingerprint
 from darts.core.log import get_logger
 from darts.preprocess.auxiliary import Mosaic
 from darts.preprocess.scenes import Block, Grid, Sun
@@ -166,11 +167,17 @@ def _load(path: Path) -> np.ndarray | None:
 
 
 def _keep(path: Path, values: np.ndarray) -> None:
-    """Put a channel into the cache; other processes may be doing the same, and will write the same bytes."""
-    make_directory(path.parent)
+    """Put a channel into the cache; other processes may be doing the same, and will write the same bytes.
+
+    Where that isn't possible, the work goes on without.
+    """
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}.npz")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(temporary, values=values)
         temporary.replace(path)
+    except OSError as error:
+        _log.warning("--preprocess-cache: %s can't be written to (%s).", path.parent.parent, error.strerror)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import (
     AfterValidator,
     Field,
+    FiniteFloat,
     NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -46,7 +46,7 @@ def parse_ranges(texts: tuple[str, ...]) -> dict[str, tuple[float, float]]:
 
 
 def _memory(text: str) -> str:
-    if text not in ("auto", "none") and not _SIZE.fullmatch(text):
+    if text not in ("auto", "none") and not (_SIZE.fullmatch(text) and parse_size(text)):
         raise ConfigError(f"--memory-limit is a size such as 8GB or 500MB, auto, or none, but got {text!r}.")
     return text
 
@@ -74,7 +74,7 @@ class Sentinel2Config(Config, frozen=True):
     source_bands: Listed[str] = ()
     """The bands of a file that holds several and doesn't name them, in their order in the file, as B02 or blue; a
     band that is to be skipped is called `-`."""
-    s2_offset: OrNone[float] = None
+    s2_offset: OrNone[FiniteFloat] = None
     """What is added to the digital numbers where neither metadata nor name say it: -1000 from processing baseline
     04.00 on, 0 before it. Reflectance is (DN + offset) / 10000."""
     scl_ignore: Listed[SclClass] = (0, 1, 3, 8, 9, 11)
@@ -175,8 +175,8 @@ class AuxiliaryConfig(Config, frozen=True):
     tcvis_dir: OrNone[Path] = None
     """Landsat trends (TCVIS), for tc_ bands: as for elevation; of several versions (TCTrend2019, TCTrend2020, ...) the
     one that fits the year of the scene."""
-    tpi_outer_radius: PositiveFloat = 100
-    """Radius in metres of the surroundings that relative_elevation compares with."""
+    tpi_outer_radius: Annotated[float, Field(gt=0, le=5000)] = 100
+    """Radius in metres of the surroundings that relative_elevation compares with, up to 5000."""
     tpi_inner_radius: NonNegativeFloat = 0
     """Radius in metres within which surroundings aren't compared with; 0 compares with the whole disk."""
     download: bool = False

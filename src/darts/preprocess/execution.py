@@ -2,7 +2,7 @@
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,10 +98,11 @@ def carry_out(plan: Plan, job: Job) -> PreprocessResult:
         if todo or not writer.is_complete:
             _do(writer, plan, todo, job)
             unchanged = unchanged and writer.is_complete
-        writer.write_report(_report(writer, plan, job))
+        report = _report(writer, plan, job)
+        writer.write_report(to_csv(report))
         if not writer.is_complete:
             writer.finish()
-        return _result(writer, plan, resumed=finished, already_complete=unchanged)
+        return _result(writer, report, resumed=finished, already_complete=unchanged)
 
 
 def _open(job: Job, plan: Plan) -> AbstractContextManager[DatasetWriter]:
@@ -181,18 +182,39 @@ def _do(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) 
         raise
 
 
-def _report(writer: DatasetWriter, plan: Plan, job: Job) -> str:
+def _report(writer: DatasetWriter, plan: Plan, job: Job) -> list[Finding]:
     """What became of scenes and labels; of a dataset that is added to, with what was said before."""
-    earlier = _old_report(writer, plan) if job.execution.append else []
-    return to_csv([*earlier, *plan.findings, *_scene_findings(writer, plan)])
-
-
-def _old_report(writer: DatasetWriter, plan: Plan) -> list[Finding]:
-    """What an earlier report says of scenes that are not planned now."""
+    now = [*plan.findings, *_scene_findings(writer, plan)]
+    if not job.execution.append:
+        return sorted(set(now))
     path = writer.directory / REPORT_FILE
+    before = from_csv(path.read_text(encoding="utf-8")) if path.exists() else []
+    planned = {scene.scene_id for scene in plan.scenes} | {scene.scene_id for scene in plan.unusable}
+    others = [one for one in before if one.kind != Kind.LABEL_WITHOUT_IMAGE and one.name not in planned]
+    kept = [one for one in now if one.kind != Kind.LABEL_WITHOUT_IMAGE]
+    return sorted({*others, *kept, *_lost_to_all(before, now, writer, plan)})
+
+
+def _lost_to_all(
+    before: Sequence[Finding], now: Sequence[Finding], writer: DatasetWriter, plan: Plan
+) -> Iterator[Finding]:
+    """The labels that reached a scene neither of the dataset as it was nor of those that are planned."""
+    lost = [
+        {(one.file, one.feature): one for one in found if one.kind == Kind.LABEL_WITHOUT_IMAGE}
+        for found in (before, now)
+    ]
     planned = {scene.scene_id for scene in plan.scenes}
-    found = from_csv(path.read_text(encoding="utf-8")) if path.exists() else []
-    return [finding for finding in found if finding.name not in planned and finding.kind != Kind.FAILED_SCENE]
+    earlier = [entry.inputs for entry in writer.scenes if entry.scene_id not in planned]
+    files = [_label_files(earlier), _label_files([scene.inputs for scene in plan.scenes])]
+    for label, finding in (lost[0] | lost[1]).items():
+        if all(label in those or finding.file not in known for those, known in zip(lost, files, strict=True)):
+            yield finding
+
+
+def _label_files(inputs: Iterable[Mapping[str, object]]) -> set[str]:
+    """The label files among the inputs of scenes, as findings name them."""
+    prefix = "labels: "
+    return {name.removeprefix(prefix) for one in inputs for name in one if name.startswith(prefix)}
 
 
 def _scene_findings(writer: DatasetWriter, plan: Plan) -> list[Finding]:
@@ -276,7 +298,8 @@ def _check_not_empty(writer: DatasetWriter) -> None:
     reasons = ", ".join(f"{count} for {reason}" for reason, count in dropped.items())
     raise DatasetError(
         f"a dataset needs at least one patch, but all {sum(dropped.values())} patches were dropped "
-        f"({reasons}); look at --exclude-nopositive, --exclude-nan, --scl-ignore and the labels."
+        f"({reasons}); look at --exclude-nopositive, --exclude-nan, --scl-ignore, the labels, and for bands without "
+        "values at the scenes, elevation and trends."
     )
 
 
@@ -287,7 +310,9 @@ def _dropped(scenes: Sequence[SceneEntry]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _result(writer: DatasetWriter, plan: Plan, *, resumed: int, already_complete: bool) -> PreprocessResult:
+def _result(
+    writer: DatasetWriter, report: Sequence[Finding], *, resumed: int, already_complete: bool
+) -> PreprocessResult:
     scenes = writer.scenes
     table = read_metadata(writer.directory)
     mapped = len(table) * writer.manifest.patch_size**2 - int(table["ignored_pixels"].sum())
@@ -299,7 +324,7 @@ def _result(writer: DatasetWriter, plan: Plan, *, resumed: int, already_complete
         positive_share=int(table["positive_pixels"].sum()) / max(mapped, 1),
         dropped=_dropped(scenes),
         labels_used=sum(scene.labels for scene in scenes),
-        labels_unused=sum(finding.kind == Kind.LABEL_WITHOUT_IMAGE for finding in plan.findings),
+        labels_unused=sum(finding.kind == Kind.LABEL_WITHOUT_IMAGE for finding in report),
         labels_without_pixel=sum(int(scene.facts.get(WITHOUT_PIXEL, 0)) for scene in scenes),
         labels_in_no_patch=sum(int(scene.facts.get(IN_NO_PATCH, 0)) for scene in scenes),
         failed=_failed(writer),

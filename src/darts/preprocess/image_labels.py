@@ -13,6 +13,7 @@ from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError
+from darts.core.files import files_below
 from darts.preprocess.findings import Finding, Kind
 from darts.preprocess.labels import check_polygons, joined, repaired
 from darts.preprocess.scenes import Grid
@@ -123,7 +124,8 @@ def find_label_repository(labels_dir: Path) -> LabelRepository:
 
 
 def _files(folder: Path, prefix: str) -> list[Path]:
-    return sorted(path for path in folder.rglob(f"{prefix}*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    paths = files_below(folder, SceneError) if folder.is_dir() else []
+    return [path for path in paths if path.name.startswith(prefix) and path.suffix.lower() in _SUFFIXES]
 
 
 def _read(path: Path, root: Path, kind: Kind, findings: list[Finding]) -> IdentifiedPolygons:

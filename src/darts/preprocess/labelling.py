@@ -82,7 +82,8 @@ def _join_by_place(found: Sequence[SceneFiles], labels_dir: Path | None) -> Labe
         SceneLabels(one.files, joined(one.touching, one.files.grid), None, _label_inputs(one, root))
         for one in candidates
     )
-    return Labelled(scenes, tuple(unusable), (*_unlabelled(scenes), *_elsewhere(candidates, root)))
+    findings = (*_unlabelled(scenes), *_elsewhere(candidates, root), *_without_area(candidates, root))
+    return Labelled(scenes, tuple(unusable), findings)
 
 
 def _label_inputs(candidate: _Candidate, root: Path | None) -> dict[str, Path]:
@@ -116,6 +117,15 @@ def _elsewhere(candidates: Sequence[_Candidate], root: Path | None) -> list[Find
     ]
 
 
+def _without_area(candidates: Sequence[_Candidate], root: Path | None) -> list[Finding]:
+    files = {file.path: file.without_area for one in candidates for file in one.label_files}
+    return [
+        Finding(Kind.LABEL_WITHOUT_IMAGE, "", _short(path, root), str(number), "it has no area")
+        for path, numbers in sorted(files.items())
+        for number in numbers
+    ]
+
+
 def _check_labels_meet_scenes(candidates: Sequence[_Candidate]) -> None:
     """Labels that all lie elsewhere are a mistake, and would make all of every scene background."""
     labels = {file.path: len(file.polygons) for one in candidates for file in one.label_files}
@@ -143,7 +153,7 @@ def _join_by_image(found: Sequence[SceneFiles], config: ImageLabelConfig) -> Lab
     if found and not any(len(labels.labels) for _, labels in used) and (lost or not used):
         raise SceneError(
             f"--labels-dir must hold labels of the images in --data-dir, but none names one of the {len(found)} images "
-            f"(such as {found[0].scene_id}); check both folders."
+            f"(such as {found[0].scene_id}) and lies on it; check ids and places."
         )
     scenes = tuple(_scene_labels(files, labels, config.labels_dir) for files, labels in used)
     return Labelled(scenes, (), tuple(_with_consequence(finding, scenes) for finding in matched.findings))

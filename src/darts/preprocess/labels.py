@@ -29,11 +29,15 @@ class LabelFile:
     path
         The file.
     polygons
-        Valid polygons and multipolygons, in the reference system and order of the file, with all its columns.
+        Valid polygons and multipolygons, in the reference system and order of the file, with all its columns; the index
+        is the number of the feature in the file, from 0.
+    without_area
+        Numbers of the features that have no area, and can't be burnt in.
     """
 
     path: Path
     polygons: gpd.GeoDataFrame
+    without_area: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> list[Path]:
@@ -51,7 +55,8 @@ def read_labels(path: Path) -> LabelFile:
     """
     features = read_vectors(path)
     check_polygons(features, path, "labels")
-    return LabelFile(path, repaired(features).reset_index(drop=True))
+    polygons = repaired(features)
+    return LabelFile(path, polygons, tuple(features.index.difference(polygons.index)))
 
 
 def check_polygons(features: gpd.GeoDataFrame, path: Path, what: str) -> None:
@@ -148,6 +153,8 @@ def _plain(labels: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     labels = labels.copy()
     attributes = labels.drop(columns="geometry")
     for column in attributes.columns:
+        if pd.api.types.is_float_dtype(attributes[column]):
+            labels[column] = attributes[column].where(np.isfinite(attributes[column]))  # JSON knows no infinity
         if not pd.api.types.is_numeric_dtype(attributes[column]):
             texts = [None if pd.isna(value) else str(value) for value in attributes[column]]
             labels[column] = pd.Series(texts, index=labels.index, dtype=object)

@@ -11,7 +11,6 @@ import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
@@ -67,8 +66,7 @@ def read_mosaic(grids: Sequence[Grid], target: Grid, load: Callable[[Piece], np.
         found = pieces([grids[number] for number in near], part)
         for group in _lattices(replace(piece, number=near[piece.number]) for piece in found):
             joined, grid = _joined(group, load)
-            for turned in _turns(grid):
-                np.copyto(values, to_grid(joined, turned, part, Resampling.cubic), where=np.isnan(values))
+            np.copyto(values, to_grid(joined, _unbroken(grid), part, Resampling.cubic), where=np.isnan(values))
     return result
 
 
@@ -78,15 +76,16 @@ def _parts(target: Grid) -> Iterator[Window]:
         yield Window(column, row, min(PART, target.width - column), min(PART, target.height - row))
 
 
-def _turns(grid: Grid) -> Iterator[Grid]:
-    """A grid, and for what of it lies beyond 180 degrees, the same grid on the other end of the world."""
-    yield grid
-    if grid.crs.is_geographic:
-        left, _, right, _ = grid.bounds
-        if left < -_AROUND_THE_WORLD / 2:
-            yield _turned(grid, _AROUND_THE_WORLD)
-        if right > _AROUND_THE_WORLD / 2:
-            yield _turned(grid, -_AROUND_THE_WORLD)
+def _unbroken(grid: Grid) -> Grid:
+    """A grid in degrees that lies across the antimeridian, in a system whose longitudes don't jump there."""
+    if not grid.crs.is_geographic:
+        return grid
+    left, _, right, _ = grid.bounds
+    if left >= -_AROUND_THE_WORLD / 2 and right <= _AROUND_THE_WORLD / 2:
+        return grid
+    moved = _turned(grid, _AROUND_THE_WORLD) if left < -_AROUND_THE_WORLD / 2 else grid
+    wrapped = CRS.from_string(f"{grid.crs.to_proj4()} +lon_wrap=180 +type=crs")
+    return Grid(wrapped, moved.transform, moved.height, moved.width)
 
 
 def _turned(grid: Grid, degrees: float) -> Grid:
@@ -121,7 +120,7 @@ def bounds_in(crs: CRS, target: Grid) -> Bounds | None:
         return target.bounds
     try:
         left, bottom, right, top = transform_bounds(target.crs, crs, *target.bounds)
-    except RasterioError:
+    except Exception:  # noqa: BLE001 -- GDAL raises errors of its own, too, where a system has no place on earth
         return None
     if not np.isfinite([left, bottom, right, top]).all():
         return None

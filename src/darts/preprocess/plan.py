@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+from rasterio.crs import CRS
 from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError
@@ -16,12 +17,14 @@ from darts.preprocess.config import AuxiliaryConfig, PatchConfig, RegionConfig, 
 from darts.preprocess.features import Recipe, make_recipe
 from darts.preprocess.findings import Finding, Kind
 from darts.preprocess.labelling import Labelling, SceneLabels
+from darts.preprocess.mosaics import bounds_in
 from darts.preprocess.patches import count_patches
 from darts.preprocess.regions import admin_file, read_regions, regions_of
 from darts.preprocess.scenes import SceneFiles, SceneReader, UnusableScene
 from darts.preprocess.terrain import DEFAULT_SUN
 from darts.preprocess.vectors import companions
 
+_WGS84 = CRS.from_epsg(4326)
 MAX_PIXELS = 30_000**2
 """More pixels than any scene has: files that claim more are not believed."""
 
@@ -162,6 +165,11 @@ def _misfit(files: SceneFiles, patch_size: int) -> UnusableScene | None:
     height, width = files.grid.shape
     if height * width > MAX_PIXELS:
         reason = f"its files claim {height} x {width} pixels, more than a scene has; check them."
+        return UnusableScene(files.scene_id, reason)
+    if bounds_in(_WGS84, files.grid) is None:
+        reason = (
+            f"the reference system of its files must have a place on earth, but is {files.grid.crs}; assign another."
+        )
         return UnusableScene(files.scene_id, reason)
     if min(height, width) >= patch_size:
         return None

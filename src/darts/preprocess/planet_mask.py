@@ -15,6 +15,7 @@ from darts.preprocess.scenes import GOOD, INVALID, LOW, Grid
 MASKED_BANDS = (2, 3, 4, 5, 6)
 """Bands of UDM2 that are 1 where there is snow, shadow, light haze, heavy haze, cloud; band 1 is clear ground, 7 is how
 sure that is."""
+LARGEST_BITS = 255
 BITS_BAND = 8
 """The band of UDM2 that holds the bits of the older mask."""
 CLOUD_BIT = 0b0000_0010
@@ -89,6 +90,10 @@ def mask_quality(mask: UsableDataMask | None, window: Window) -> np.ndarray:
     *flags, stored = read_bands(mask.sources, window)
     if stored.dtype.kind not in "ui":
         raise SceneError(f"{mask.header.path}: a mask must hold whole numbers, but holds {stored.dtype}; get it again.")
+    if stored.size and stored.max() > LARGEST_BITS:
+        raise SceneError(
+            f"{mask.header.path}: a mask must hold at most {LARGEST_BITS}, but holds {stored.max()}; get it again."
+        )
     bits = stored.astype(np.uint8)
     for flag in flags:
         quality[flag == 1] = LOW

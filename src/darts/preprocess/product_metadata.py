@@ -31,9 +31,12 @@ def read_metadata_text(path: Path) -> str:
     SceneError
         When it is too large to be one.
     """
-    if path.stat().st_size > _LIMIT:
-        raise SceneError(f"{path} has more than {_LIMIT} bytes, so it is no product metadata; remove it.")
-    return path.read_text(encoding="utf-8", errors="replace")
+    try:
+        if path.stat().st_size > _LIMIT:
+            raise SceneError(f"{path} has more than {_LIMIT} bytes, so it is no product metadata; remove it.")
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SceneError(f"{path} can't be read ({error.strerror}); check the file.") from None
 
 
 def find_sun(metadata: Sequence[Path], headers: Sequence[RasterHeader]) -> Sun | None:

@@ -46,9 +46,13 @@ logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 def raster_files(folder: Path) -> list[Path]:
     """The raster files directly in a folder, sorted by name; hidden ones are passed over."""
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise SceneError(f"{folder} can't be listed ({error.strerror}); allow it, or move it elsewhere.") from None
     return sorted(
         path
-        for path in folder.iterdir()
+        for path in paths
         if path.suffix.lower() in RASTER_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
 

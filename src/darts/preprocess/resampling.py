@@ -56,7 +56,14 @@ def to_grid(values: np.ndarray, source: Grid, target: Grid, resampling: Resampli
 def _warped(memory: MemoryFile, source: Grid, target: Grid, resampling: Resampling) -> np.ndarray:
     """What is in memory on another grid; unlike this, `reproject` of rasterio always allows an eighth of a pixel."""
     scale = _scale(source, target)
-    options = {"src_nodata": np.nan, "nodata": np.nan, "tolerance": TOLERANCE, "XSCALE": scale, "YSCALE": scale}
+    options = {
+        "src_crs": source.crs,
+        "src_nodata": np.nan,
+        "nodata": np.nan,
+        "tolerance": TOLERANCE,
+        "XSCALE": scale,
+        "YSCALE": scale,
+    }
     place = {"crs": target.crs, "transform": target.transform, "height": target.height, "width": target.width}
     with memory.open() as raster, WarpedVRT(raster, resampling=resampling, **place, **options) as warped:
         values: np.ndarray = warped.read(1)

@@ -47,6 +47,8 @@ from darts.preprocess.scenes import (
     UnusableScene,
 )
 
+LARGEST_CLASS = 11
+"""Of the scene classification; 0 is no data."""
 STACK_BANDS = ("blue", "green", "red", "nir")
 """What the four bands of a `*_SR*` file are when it doesn't say."""
 
@@ -171,7 +173,7 @@ def acquisitions_below(root: Path) -> list[Acquisition]:
         raise SceneError(f"--sentinel2-dir must be a folder of a scene or of scene folders, but {root} is no folder.")
     root = root.resolve()
     below = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    scenes = [] if is_cube(root) else [path for path in below if _scene_rasters(path)]
+    scenes = [] if is_cube(root) else [path for path in below if _may_be_a_scene(path)]
     if not _scene_rasters(root):
         if not scenes:
             raise SceneError(f"no scenes found: neither {root} nor a folder in it holds .tif, .tiff or .jp2 files.")
@@ -186,7 +188,10 @@ def acquisitions_below(root: Path) -> list[Acquisition]:
 
 def _acquisitions(folder: Path) -> list[Acquisition]:
     """The scenes in a folder: one, unless the names of its files tell of several acquisitions."""
-    rasters = _scene_rasters(folder)
+    try:
+        rasters = _scene_rasters(folder)
+    except SceneError:
+        return [Acquisition(folder, "", ())]  # looked at again, and refused, with the other scenes
     products = {path: product_of(path.stem) for path in rasters}
     different = sorted({product for product in products.values() if product})
     if len(different) < 2:
@@ -195,6 +200,14 @@ def _acquisitions(folder: Path) -> list[Acquisition]:
         Acquisition(folder, product, tuple(path for path in rasters if products[path] == product))
         for product in different
     ]
+
+
+def _may_be_a_scene(folder: Path) -> bool:
+    """Whether a folder holds rasters; one that can't be looked into may."""
+    try:
+        return bool(_scene_rasters(folder))
+    except SceneError:
+        return True
 
 
 def _scene_rasters(folder: Path) -> list[Path]:
@@ -227,7 +240,7 @@ def find_scene(
     SceneError
         When a band is missing, twice there, or in another coordinate reference system than the others.
     """
-    folder, rasters = acquisition.folder, acquisition.rasters
+    folder, rasters = acquisition.folder, acquisition.rasters or tuple(_scene_rasters(acquisition.folder))
     single = _single_bands(rasters)
     stack = None if single else _stack(folder, rasters, source_bands)
     found = _stack_sources(stack, source_bands) if stack else {}
@@ -364,5 +377,5 @@ def _quality(scl: BandSource | None, grid: Grid, scl_ignore: Sequence[int]) -> n
         return np.full(grid.shape, GOOD, dtype=np.uint8)
     classes = read_on_grid(scl, grid, lambda stored: stored.astype(np.float32), Resampling.nearest)
     quality = np.where(np.isin(classes, list(scl_ignore)), np.uint8(LOW), np.uint8(GOOD))
-    quality[~(classes > 0)] = INVALID
+    quality[~((classes > 0) & (classes <= LARGEST_CLASS))] = INVALID
     return quality

@@ -12,6 +12,7 @@ import numpy as np
 from darts.core.errors import SceneError
 from darts.core.files import file_fingerprint
 from darts.dataset.journal import SceneEntry
+from darts.dataset.places import on_the_globe
 from darts.dataset.schema import IGNORE, POSITIVE
 from darts.dataset.writer import SceneStage, StagedScene
 from darts.preprocess.auxiliary_bands import auxiliary_bands
@@ -26,6 +27,8 @@ from darts.preprocess.scenes import INVALID, Block, SceneReader
 
 WITHOUT_PIXEL, IN_NO_PATCH = "labels_without_pixel", "labels_in_no_patch"
 """Facts that the journal holds of a scene."""
+_COPIES = 8
+"""Of the elevation around a block, while its surroundings are averaged."""
 _PROCESS_BYTES = 350 * 2**20
 """What a process takes before it has read anything."""
 
@@ -50,7 +53,9 @@ def bytes_needed(task: SceneTask) -> int:
     block = 4 * width * min(BLOCK_ROWS, height)
     held = channels * (2 * block + 4 * width * min(task.patches.patch_size, height))
     read = block * (2 * len(task.recipe.measured) + 3 * len(task.recipe.terrain + task.recipe.trends) + 4)
-    return _PROCESS_BYTES + held + read + 4 * height * width
+    margin = task.plan.auxiliary.margin(task.plan.files.grid)
+    around = 4 * (width + 2 * margin) * (min(BLOCK_ROWS, height) + 2 * margin) - block if margin else 0
+    return _PROCESS_BYTES + held + read + 4 * height * width + _COPIES * around
 
 
 def make_patches(task: SceneTask) -> StagedScene:
@@ -162,7 +167,7 @@ def _rows(plan: ScenePlan, windows: Sequence[Window]) -> list[dict[str, Any]]:
             "row": window.row,
             "column": window.column,
             "crs": grid.crs.to_string(),
-            "geometry": place,
+            "geometry": on_the_globe(place),
         }
         for window, outline, place in zip(windows, outlines, outlines.to_crs("EPSG:4326"), strict=True)
     ]

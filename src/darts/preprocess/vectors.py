@@ -16,6 +16,7 @@ from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError, one_line
+from darts.core.files import files_below
 from darts.preprocess.scenes import Grid
 
 # What GDAL says while it opens a damaged file becomes the reason in our error; printed, it would only be noise.
@@ -28,7 +29,10 @@ _FOOTPRINTS = "footprint"
 
 def vector_files(folder: Path, *, below: bool = False) -> list[Path]:
     """The vector files in a folder, sorted, and with `below` in all folders in it; footprints are passed over."""
-    paths = folder.rglob("*") if below else folder.iterdir()
+    try:
+        paths = files_below(folder, SceneError) if below else list(folder.iterdir())
+    except OSError as error:
+        raise SceneError(f"{folder} can't be listed ({error.strerror}); allow it, or move it elsewhere.") from None
     return sorted(
         path
         for path in paths
@@ -84,6 +88,9 @@ def _check_signature(path: Path) -> None:
         raise SceneError(f"{path} is an empty file; save it again (a layer without polygons is fine).")
     if not start.lstrip().startswith(expected):
         raise SceneError(f"{path} is not a {path.suffix} file by its content; save it again.")
+    # A shapefile says its length in its header, in words of two bytes; what is cut off would be read as empty shapes.
+    if expected == _SIGNATURES[".shp"] and 2 * int.from_bytes(start[24:28], "big") > path.stat().st_size:
+        raise SceneError(f"{path} must be a whole shapefile, but it is shorter than it says; get it again.")
 
 
 def near(features: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoDataFrame:
