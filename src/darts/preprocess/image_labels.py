@@ -19,6 +19,8 @@ from darts.preprocess.labels import check_polygons, joined, repaired
 from darts.preprocess.scenes import Grid
 from darts.preprocess.vectors import companions, read_vectors
 
+NEVER_LOOKED_AT = "it has neither label nor footprint"
+"""Why an image that nobody is known to have looked at has no labels."""
 _LABELS, _FOOTPRINTS = "TrainingLabel", "ImageFootprints"
 _SUFFIXES = (".gpkg", ".geojson", ".shp")
 _ID, _MATCHED_ID, _MATCHED_BY = "image_id", "matched_image_id", "matched_by"
@@ -325,7 +327,7 @@ def _unused(file: IdentifiedPolygons, given: str, features: Iterable[int], reaso
 def _image_findings(image: Image, result: ImageLabels) -> Iterator[Finding]:
     unlabelled = "it has a footprint, so all of it that is mapped counts as background"
     if result.mapped is None:
-        unlabelled = "it has neither label nor footprint"
+        unlabelled = NEVER_LOOKED_AT
     elif result.mapped.is_empty:
         reason = f"it touches no pixel of its scene {image.scene_id}, so none of that is mapped"
         yield Finding(Kind.FOOTPRINT_WITHOUT_IMAGE, image.image_id, "", "", reason)

@@ -10,7 +10,13 @@ from shapely.geometry.base import BaseGeometry
 from darts.core.errors import SceneError
 from darts.preprocess.config import ImageLabelConfig, LabelConfig
 from darts.preprocess.findings import Finding, Kind
-from darts.preprocess.image_labels import Image, ImageLabels, find_label_repository, match_labels
+from darts.preprocess.image_labels import (
+    NEVER_LOOKED_AT,
+    Image,
+    ImageLabels,
+    find_label_repository,
+    match_labels,
+)
 from darts.preprocess.labels import LabelFile, joined, labels_below, labels_of_scene, touching
 from darts.preprocess.planet import PlanetFiles
 from darts.preprocess.scenes import SceneFiles, UnusableScene
@@ -161,7 +167,7 @@ def _join_by_image(found: Sequence[SceneFiles], config: ImageLabelConfig) -> Lab
 
 def _with_consequence(finding: Finding, scenes: Sequence[SceneLabels]) -> Finding:
     """What follows for an image that nobody looked at."""
-    if finding.kind != Kind.IMAGE_WITHOUT_LABEL or "footprint, so" in finding.reason:
+    if finding.reason != NEVER_LOOKED_AT:
         return finding
     used = any(scene.files.scene_id == finding.name for scene in scenes)
     follows = "so all of it counts as background" if used else "so it is left out (--unlabelled-negative uses it)"
