@@ -13,6 +13,7 @@ from shapely.geometry import box
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(2400),  # four trainings of a real model on two cores
     pytest.mark.skipif("DARTS_REAL_DATA" not in os.environ, reason="DARTS_REAL_DATA is not set"),
 ]
 
