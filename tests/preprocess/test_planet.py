@@ -24,7 +24,7 @@ SCENE, TILE = "20210818_223529_10_2459", "5790392_4372514_2022-07-16_2459"
 COEFFICIENTS = {1: "1.97703553546e-05", 2: "2.09164017841e-05", 3: "2.33568850284e-05", 4: "3.53158793892e-05"}
 LEGACY = (0, 1, 2, 28, 30)
 SHAPE = (70, 90)
-REAL = Path(os.environ.get("DARTS_REAL_DATA", "."))
+REAL = Path(os.environ.get("DARTS_REAL_DATA", ".")).resolve()
 needs_real_data = pytest.mark.skipif("DARTS_REAL_DATA" not in os.environ, reason="DARTS_REAL_DATA is not set")
 
 

@@ -178,6 +178,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(train, tm
         train(tmp_path)
 
 
+def heed_signals():
+    """Undo that nohup, or the background of a shell, had the tests ignore signals."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_with_its_code_and_says_how_to_go_on(signum, code, dataset_dir, tmp_path):
     command = [
@@ -185,7 +191,8 @@ def test_a_signal_ends_the_run_with_its_code_and_says_how_to_go_on(signum, code,
         *("--artifact-dir", str(tmp_path), "--run-name", "long", "--model-encoder", "tu-test_resnet.r160_in1k"),
         *("--max-epochs", "10000", "--early-stopping-patience", "0", "--check-val-every-n-epoch", "1000"),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=heed_signals, **pipes) as process:
         while process.poll() is None and not list(tmp_path.rglob("last.ckpt")):
             time.sleep(0.05)
         process.send_signal(signum)
