@@ -192,7 +192,7 @@ def test_a_signal_ends_the_run_with_its_code_and_says_how_to_go_on(signum, code,
         *("--max-epochs", "10000", "--early-stopping-patience", "0", "--check-val-every-n-epoch", "1000"),
     ]
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, preexec_fn=heed_signals, **pipes) as process:
+    with subprocess.Popen(command, preexec_fn=heed_signals, **pipes) as process:  # noqa: PLW1509 -- it only sets signals
         while process.poll() is None and not list(tmp_path.rglob("last.ckpt")):
             time.sleep(0.05)
         process.send_signal(signum)
