@@ -13,7 +13,7 @@ from rasterio.features import rasterize
 from darts.preprocess.labels import burn, eroded
 from darts.preprocess.patches import Window
 from darts.preprocess.scenes import GOOD, LOW, Grid
-from darts.preprocess.terrain import DEFAULT_SUN, PixelSize, terrain_band
+from darts.preprocess.terrain import DEFAULT_SUN, PixelSize, terrain_bands
 from darts.sample.noise import generator
 from measuring import Row, interleaved, none_different, share, times_cheaper, without_reference
 from simulated import PIXELS, UTM, field, polygons
@@ -43,7 +43,8 @@ def relative_elevation(radius: int, rounds: int) -> Iterator[Row]:
 
     def ours(dem: np.ndarray) -> np.ndarray:
         pixel = PixelSize(metres, metres)
-        return terrain_band("relative_elevation", dem, radius, pixel, north, DEFAULT_SUN, radius * metres, 0.0)
+        name = "relative_elevation"
+        return terrain_bands([name], dem, radius, pixel, north, DEFAULT_SUN, radius * metres, 0.0)[name]
 
     cases: dict[str, Callable[[], object]] = {
         "whole": lambda: ours(whole),

@@ -10,7 +10,9 @@ import numpy as np
 from shapely.geometry import Point, box
 
 from darts.core.bands import get_bands
+from darts.dataset.inspection.reading import read_patches
 from darts.dataset.journal import SceneEntry
+from darts.dataset.reader import Dataset
 from darts.dataset.schema import IGNORE, POSITIVE
 from darts.dataset.writer import open_writer
 
@@ -64,6 +66,11 @@ def make_dataset(
             writer.commit(stage.finish(SceneEntry(f"scene-{scene}"), labels))
         writer.finish()
     return directory
+
+
+def problems_of(dataset: Dataset) -> list[str | None]:
+    """Of each sample, the rule that it breaks."""
+    return [reading.broken for reading, _ in read_patches(dataset)]
 
 
 def nextgen_checkpoint(state: dict[str, Any]) -> dict:

@@ -8,15 +8,17 @@ import pytest
 import zarr
 
 from darts.core.errors import DatasetError
-from darts.dataset.check import check_structure, read_all_samples
+from darts.dataset.check import check_structure
+from darts.dataset.inspection.reading import read_patches
 from darts.dataset.journal import read_journal, read_metadata, write_metadata
 from darts.dataset.reader import open_dataset
+from factories import problems_of
 
 from .conftest import chunk_file, points, row_of, stage_scene, writer_of
 
 
 def problems(directory):
-    return [facts.problem for facts in read_all_samples(open_dataset(directory), threads=2)]
+    return problems_of(open_dataset(directory))
 
 
 def overwrite(directory, array, row, values):
@@ -25,8 +27,8 @@ def overwrite(directory, array, row, values):
 
 def test_a_whole_dataset_passes_and_its_pixels_are_counted(pristine):
     dataset = check_structure(pristine)
-    facts = list(read_all_samples(dataset))
-    assert [fact.problem for fact in facts] == [None] * 6
+    facts = [reading for reading, _ in read_patches(dataset, threads=2)]
+    assert [fact.broken for fact in facts] == [None] * 6
     labels = [dataset.read_y(row) for row in range(6)]
     assert (
         [fact.positive for fact in facts]
@@ -78,7 +80,7 @@ def test_a_lost_chunk_is_a_problem_of_its_sample_alone(dataset_dir):
 def test_a_column_empty_that_is_wrong_is_found(dataset_dir, row):
     dataset, table = open_dataset(dataset_dir), read_metadata(dataset_dir)
     table.loc[row, "empty"] = not table.loc[row, "empty"]
-    found = [fact.problem for fact in read_all_samples(replace(dataset, metadata=table))]
+    found = problems_of(replace(dataset, metadata=table))
     assert f"the column `empty` is {row == 1}, but y has" in found[row]
     write_metadata(dataset_dir, table, read_journal(dataset_dir))
     with pytest.raises(DatasetError, match="doesn't match the fingerprint"):
@@ -128,5 +130,5 @@ def test_a_dataset_without_samples_is_refused(tmp_path):
 def test_the_check_changes_nothing(pristine, tmp_path):
     copy = shutil.copytree(pristine, tmp_path / "copy")
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in copy.rglob("*")}
-    list(read_all_samples(check_structure(copy)))
+    problems_of(check_structure(copy))
     assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in copy.rglob("*")} == before

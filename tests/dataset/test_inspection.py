@@ -29,9 +29,10 @@ from darts.dataset.inspection import (
 from darts.dataset.inspection.clusters import MOST_CLUSTERS, find_clusters
 from darts.dataset.inspection.page import render, share_text
 from darts.dataset.inspection.reading import read_patches
-from darts.dataset.inspection.samples import choose_rows, draw_sample, label_layer, stretched
+from darts.dataset.inspection.samples import choose_rows, draw_sample, label_layer
 from darts.dataset.inspection.suspicions import RULES
 from darts.dataset.journal import SceneEntry, read_metadata
+from darts.dataset.pictures import rgb_image
 from darts.dataset.reader import open_dataset
 from darts.dataset.schema import IGNORE, POSITIVE
 from factories import BANDS, make_dataset, patch_pair
@@ -360,11 +361,11 @@ def test_a_picture_is_stretched_over_what_is_not_ignored():
     seen = np.ones((20, 20), bool)
     seen[:, :5] = False
     x[:, ~seen] = 1
-    image = stretched(x, ("red", "nir", "green", "blue"), seen)
+    image = rgb_image(x, ("red", "nir", "green", "blue"), seen)
     rgb = x[[0, 2, 3]].astype(float).transpose(1, 2, 0)
     low, high = np.percentile(rgb[seen], [2, 98])
-    np.testing.assert_allclose(image, 255 * np.clip((rgb - low) / (high - low), 0, 1), atol=0.51)
-    grey = stretched(x, ("nir", "red", "green", "ndvi"), seen)
+    np.testing.assert_allclose(image, np.clip((rgb - low) / (high - low), 0, 1), atol=1e-5)
+    grey = rgb_image(x, ("nir", "red", "green", "ndvi"), seen)
     assert (grey[..., 0] == grey[..., 1]).all()
     assert (grey[..., 0] == grey[..., 2]).all()
 
@@ -399,7 +400,7 @@ def test_pictures_are_png_files_of_at_most_256_pixels(pristine):
     )
     assert (image.shape, layer.shape) == ((SIZE, SIZE, 3), (256, 256, 4))
     dataset = open_dataset(pristine)
-    expected = stretched(dataset.read_x(1), BANDS, dataset.read_y(1) != IGNORE)
+    expected = (255 * rgb_image(dataset.read_x(1), BANDS, dataset.read_y(1) != IGNORE)).round()
     np.testing.assert_array_equal(image[..., ::-1], expected)
 
 

@@ -29,6 +29,11 @@ DEGREES = "EPSG:4326"
 PIXELS = {POLAR: 10.0, DEGREES: 0.0003, UTM_3: 10.0}
 
 
+def trends_for(path, day):
+    """The trends for a scene of one day."""
+    return find_trends(path, [day])[day]
+
+
 def grid_of(crs, size, shape, origin):
     return Grid(rasterio.CRS.from_string(crs), pixels(size, origin=origin), *shape)
 
@@ -403,7 +408,7 @@ NAMES = ("tc_brightness", "tc_greenness", "tc_wetness")
 def test_trends_by_the_names_of_their_bands(tmp_path, descriptions, order):
     values = np.concatenate([trends(), trends(seed=1)])[: len(descriptions or order)]
     path = write_raster(tmp_path / "t.tif", values, descriptions=descriptions)
-    mosaic = find_trends(path, None)
+    mosaic = trends_for(path, None)
     assert tuple(mosaic.layers) == NAMES
     for name, number in zip(NAMES, order, strict=True):
         np.testing.assert_array_equal(mosaic.read(name, HERE), values[number])
@@ -413,7 +418,7 @@ def test_trends_by_the_names_of_their_bands(tmp_path, descriptions, order):
 def test_trends_of_a_store(tmp_path, kind):
     values = trends() if kind != "netcdf3" else trends().astype(np.int16)
     named = dict(zip(("TCB_slope", "TCG_slope", "TCW_slope"), values, strict=True))
-    mosaic = find_trends(write_cube(tmp_path, cube(**named), kind), None)
+    mosaic = trends_for(write_cube(tmp_path, cube(**named), kind), None)
     for name, layer in zip(NAMES, values, strict=True):
         np.testing.assert_array_equal(mosaic.read(name, HERE), layer)
 
@@ -422,7 +427,7 @@ def test_a_gap_is_where_all_trends_are_zero(tmp_path):
     values = trends()
     values[:, 3, 4] = 0
     values[:2, 5, 6] = 0
-    mosaic = find_trends(write_raster(tmp_path / "t.tif", values), None)
+    mosaic = trends_for(write_raster(tmp_path / "t.tif", values), None)
     for name, layer in zip(NAMES, values.astype(np.float32), strict=True):
         layer[3, 4] = np.nan
         np.testing.assert_array_equal(mosaic.read(name, HERE), layer)
@@ -434,7 +439,7 @@ def test_gaps_of_one_file_are_filled_by_the_next_and_declared_values_are_none(tm
     second[1, 0, 0] = 255
     write_raster(tmp_path / "a.tif", first)
     write_raster(tmp_path / "b.tif", second, nodata=255)
-    found = find_trends(tmp_path, None).read("tc_greenness", HERE)
+    found = trends_for(tmp_path, None).read("tc_greenness", HERE)
     assert np.isnan(found[0, 0])
     assert (np.isnan(found).sum(), (found == 200).sum(), (found == 100).sum()) == (1, 40 * 20 - 1, 40 * 30)
 
@@ -442,7 +447,7 @@ def test_gaps_of_one_file_are_filled_by_the_next_and_declared_values_are_none(tm
 def test_trends_stay_in_their_range(tmp_path):
     values = np.tile(np.array([[1, 1, 255, 255]], np.uint8), (3, 60, 15))
     path = write_raster(tmp_path / "t.tif", values, transform=pixels(30))
-    found = find_trends(path, None).read("tc_wetness", HERE)
+    found = trends_for(path, None).read("tc_wetness", HERE)
     assert found.min() >= 0
     assert found.max() == 255
     assert len(np.unique(found)) > 4, "it is interpolated"
@@ -460,7 +465,7 @@ def test_trends_stay_in_their_range(tmp_path):
 def test_rasters_without_trends(tmp_path, count, descriptions, message):
     path = write_raster(tmp_path / "t.tif", np.ones((count, 4, 4), np.uint8), descriptions=descriptions)
     with pytest.raises(SceneError, match=message):
-        find_trends(path, None)
+        trends_for(path, None)
 
 
 @pytest.mark.parametrize(
@@ -480,9 +485,9 @@ def test_the_first_version_after_the_year_of_the_scene(tmp_path, year, expected)
         write_raster(path, np.full((3, 40, 50), version - 1900, np.uint8))
     (tmp_path / ".TCTrend2021").mkdir()
     (tmp_path / "TCTrend2023.txt").touch()
-    found = find_trends(tmp_path, date(year, 7, 1)).read("tc_wetness", HERE)
+    found = trends_for(tmp_path, date(year, 7, 1)).read("tc_wetness", HERE)
     assert (found == expected - 1900).all()
-    assert (find_trends(tmp_path, None).read("tc_wetness", HERE) == 124).all()
+    assert (trends_for(tmp_path, None).read("tc_wetness", HERE) == 124).all()
 
 
 def test_a_version_may_be_several_files_or_a_store(tmp_path):
@@ -492,13 +497,13 @@ def test_a_version_may_be_several_files_or_a_store(tmp_path):
         )
     named = dict(zip(("TCB_slope", "TCG_slope", "TCW_slope"), trends(seed=1), strict=True))
     write_cube(tmp_path, cube(**named), "zarr3", name="TCTrend2022")
-    np.testing.assert_array_equal(find_trends(tmp_path, date(2018, 1, 1)).read("tc_wetness", HERE), trends()[2])
-    np.testing.assert_array_equal(find_trends(tmp_path, date(2019, 1, 1)).read("tc_wetness", HERE), trends(seed=1)[2])
+    np.testing.assert_array_equal(trends_for(tmp_path, date(2018, 1, 1)).read("tc_wetness", HERE), trends()[2])
+    np.testing.assert_array_equal(trends_for(tmp_path, date(2019, 1, 1)).read("tc_wetness", HERE), trends(seed=1)[2])
 
 
 def test_trends_name_their_own_setting():
     with pytest.raises(SceneError, match="--tcvis-dir must be a raster"):
-        find_trends(Path("none"), None)
+        trends_for(Path("none"), None)
 
 
 def test_a_mosaic_may_have_no_limits(tmp_path):

@@ -24,7 +24,7 @@ def plan(tmp_path):
     origin = (500_000 - 200, 7_600_000 + 200)
     write_raster(tmp_path / "dem" / "dem.tif", dem, transform=pixels(10, origin=origin))
     write_raster(tmp_path / "tcvis.tif", rng.integers(1, 255, (3, 60, 50)).astype(np.uint8))
-    elevation, trends = find_elevation(tmp_path / "dem"), find_trends(tmp_path / "tcvis.tif", None)
+    elevation, trends = find_elevation(tmp_path / "dem"), find_trends(tmp_path / "tcvis.tif", [None])[None]
     return AuxiliaryBands(ALL, ("tc_brightness", "tc_wetness"), elevation, trends, tpi_outer_radius=60.0)
 
 

@@ -394,7 +394,7 @@ def test_the_cells_of_a_grid_are_computed_and_can_be_read(engine, tmp_path):
         ("mosaic",),
         ("select", ["TCB_slope", "TCG_slope", "TCW_slope"]),
     )
-    mosaic = find_trends(tmp_path, date(2021, 7, 1))
+    mosaic = find_trends(tmp_path, [date(2021, 7, 1)])[date(2021, 7, 1)]
     assert (mosaic.read("tc_greenness", GRID) == 128).all()
 
 

@@ -16,12 +16,13 @@ from rasterio.features import rasterize
 from shapely.geometry import Polygon
 
 from darts.core.errors import ConfigError, DatasetError, SceneError
-from darts.dataset.check import check_structure, read_all_samples
+from darts.dataset.check import check_structure
 from darts.dataset.journal import read_journal
 from darts.dataset.reader import Dataset, open_dataset
 from darts.dataset.writer import SceneStage
 from darts.preprocess import plan_s2_train_data, preprocess_s2_train_data
 from darts.preprocess.findings import Finding, from_csv
+from factories import problems_of
 
 from .conftest import UTM, pixels, square, write_polygons, write_raster, write_stack_scene
 
@@ -32,7 +33,7 @@ SMALL = {"patch_size": 64, "overlap": 16, "workers": 1, "exclude_nan": False}
 def checked(directory: Path) -> Dataset:
     """The dataset, after every value of it was checked."""
     dataset = check_structure(directory)
-    assert not [facts.problem for facts in read_all_samples(dataset) if facts.problem]
+    assert not any(problems_of(dataset))
     return dataset
 
 
@@ -95,7 +96,7 @@ def test_what_the_dataset_says_of_itself(scenes, tmp_path):
     out = tmp_path / "out"
     result = preprocess_s2_train_data(sentinel2_dir=scenes, train_data_dir=out, **SMALL)
     dataset = check_structure(out)
-    assert not [facts.problem for facts in read_all_samples(dataset) if facts.problem]
+    assert not any(problems_of(dataset))
     assert dataset.manifest.band_names == ("blue", "green", "red", "nir", "ndvi")
     assert dataset.manifest.settings["scl_ignore"] == [0, 1, 3, 8, 9, 11]
     assert "train_data_dir" not in dataset.manifest.settings

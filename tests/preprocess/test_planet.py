@@ -281,7 +281,7 @@ def test_top_of_atmosphere_without_coefficients_says_the_way_out(tmp_path):
 def test_reflectance_in_place_of_digital_numbers_is_refused(tmp_path, stem, options):
     values = (make_numbers() / 10_000).astype(options["dtype"])
     write_raster(tmp_path / f"{SCENE}{stem}.tif", values)
-    with pytest.raises(SceneError, match=r"must be digital numbers, but none is above 0\.9"):
+    with pytest.raises(SceneError, match=r"must be digital numbers, reflectance times 10000, but none is above 0\.9"):
         read(only(tmp_path))
     # Digital numbers may be of any type.
     path = write_raster(tmp_path / f"{SCENE}{stem}.tif", make_numbers().astype(options["dtype"]))

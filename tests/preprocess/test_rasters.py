@@ -10,9 +10,9 @@ from darts.core.errors import SceneError
 from darts.preprocess.headers import BandSource
 from darts.preprocess.rasters import (
     RASTER_SUFFIXES,
+    inputs_of,
     open_vrt_sources,
     raster_files,
-    raster_inputs,
     read_bands,
     read_header,
     read_on_grid,
@@ -36,7 +36,7 @@ def test_header_and_values(tmp_path):
     np.testing.assert_array_equal(read_values(BandSource(header, 2), Window(1, 0, 2, 3)), numbers[1, :, 1:3])
     sources = [BandSource(header, index) for index in (2, 1)]
     np.testing.assert_array_equal(read_bands(sources, Window(1, 0, 2, 3)), numbers[::-1, :, 1:3])
-    assert raster_inputs(path) == (path,)
+    assert inputs_of(sources, Window(0, 0, 4, 3)) == (path,)
 
 
 def band(path, index=1):

@@ -10,8 +10,9 @@ import rasterio
 from shapely.geometry import box
 
 from darts.core.errors import SceneError
-from darts.dataset.check import check_structure, read_all_samples
+from darts.dataset.check import check_structure
 from darts.preprocess import plan_s2_train_data, preprocess_s2_train_data
+from factories import problems_of
 
 from .conftest import write_polygons
 
@@ -27,7 +28,7 @@ pytestmark = [
 def checked(directory):
     """The dataset, after every value of it was checked."""
     dataset = check_structure(directory)
-    assert not [facts.problem for facts in read_all_samples(dataset) if facts.problem]
+    assert not any(problems_of(dataset))
     return dataset
 
 

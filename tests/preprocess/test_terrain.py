@@ -18,7 +18,7 @@ from darts.preprocess.terrain import (
     convergence_at,
     margin_pixels,
     pixel_size,
-    terrain_band,
+    terrain_bands,
 )
 
 from .conftest import UTM, pixels
@@ -39,7 +39,7 @@ def band(name, dem, *, size=SIZE, margin=None, convergence=0.0, sun=DEFAULT_SUN,
     margin = margin_pixels([name], size, outer) if margin is None else margin
     shape = tuple(length - 2 * margin for length in dem.shape)
     angles = np.broadcast_to(np.asarray(convergence, np.float32), shape)
-    return terrain_band(name, np.asarray(dem, np.float32), margin, size, angles, sun, outer, inner)
+    return terrain_bands([name], np.asarray(dem, np.float32), margin, size, angles, sun, outer, inner)[name]
 
 
 def places(shape, size=SIZE):
@@ -451,7 +451,7 @@ def test_the_number_of_threads_changes_nothing():
 
 
 def test_other_names_are_refused():
-    with pytest.raises(ConfigError, match=r"a terrain band must be dem, .*, curvature, not 'ruggedness'"):
+    with pytest.raises(ConfigError, match=r"a terrain band must be one of dem, .*, curvature, not 'ruggedness'"):
         band("ruggedness", rough((8, 8)), margin=1)
 
 

@@ -147,15 +147,19 @@ def _say_dataset(dataset: "Dataset", roles: "Sequence[tuple[str, int, int, int]]
             say(f"warning: {role} has no patch with a positive pixel.")
 
 
-def _refuse_what_spoils_training(dataset: "Dataset") -> None:
+def _read_everything(dataset: "Dataset") -> None:
     from rich.progress import Progress
 
     from darts.core.log import console
     from darts.dataset.inspection import gather_facts, spoils_training
 
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("looking for what spoils training")
+        task = bar.add_task("reading")
         facts = gather_facts(dataset, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    for problem in facts.broken[:20]:
+        say(problem)
+    if facts.broken:
+        raise DatasetError(f"{len(facts.broken)} of {len(dataset)} samples break a rule; build the dataset again.")
     reasons = spoils_training(facts)
     for reason in reasons:
         say(reason)
@@ -163,24 +167,8 @@ def _refuse_what_spoils_training(dataset: "Dataset") -> None:
         raise DatasetError(
             "a training on this dataset would be spoilt; see above why, and in darts inspect-dataset where."
         )
-
-
-def _read_everything(dataset: "Dataset") -> None:
-    from rich.progress import track
-
-    from darts.core.log import console
-    from darts.dataset.check import read_all_samples
-
-    facts = list(track(read_all_samples(dataset), "reading", len(dataset), console=console, transient=True))
-    problems = [fact.problem for fact in facts if fact.problem]
-    for problem in problems[:20]:
-        say(problem)
-    if problems:
-        raise DatasetError(f"{len(problems)} of {len(dataset)} samples break a rule; build the dataset again.")
-    _refuse_what_spoils_training(dataset)
-    pixels, positive = (sum(getattr(fact, name) for fact in facts) for name in ("pixels", "positive"))
-    ignored = sum(fact.ignored for fact in facts)
+    total = facts.total
     say(
-        f"all {len(dataset)} samples are whole: {ignored / pixels:.2%} of the pixels are ignored, "
-        f"{positive / max(pixels - ignored, 1):.2%} of the others positive."
+        f"all {len(dataset)} samples are whole: {total.ignored_share:.2%} of the pixels are ignored, "
+        f"{total.positive_share:.2%} of the others positive."
     )

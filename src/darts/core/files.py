@@ -56,23 +56,47 @@ def file_fingerprint(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
+def not_listed(problem: OSError, error: type[DartsError] = DartsError) -> DartsError:
+    """The error that a folder can't be listed: what is in it would be missed in silence."""
+    return error(f"{problem.filename} can't be listed ({problem.strerror}); allow it, or move it elsewhere.")
+
+
+def files_in(folder: Path, error: type[DartsError] = DartsError) -> list[Path]:
+    """The files directly in a folder, sorted; hidden ones are passed over.
+
+    Raises
+    ------
+    error
+        When it can't be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+    except OSError as problem:
+        raise not_listed(problem, error) from None
+
+
 def files_below(folder: Path, error: type[DartsError] = DartsError) -> list[Path]:
     """Every file in a folder and in all folders below it, sorted; hidden ones are passed over.
 
     Raises
     ------
     error
-        When a folder can't be listed: what is in it would be missed in silence.
+        When a folder can't be listed.
     """
 
     def refuse(problem: OSError) -> None:
-        raise error(f"{problem.filename} can't be listed ({problem.strerror}); allow it, or move it elsewhere.")
+        raise not_listed(problem, error)
 
     found = []
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(place) / name for name in names if not name.startswith(".")]
     return sorted(found)
+
+
+def short_name(path: Path, folder: Path) -> str:
+    """A name that doesn't depend on where the data lie: the path below a folder, else its last two parts."""
+    return (path.relative_to(folder) if path.is_relative_to(folder) else Path(*path.parts[-2:])).as_posix()
 
 
 def flush_to_disk(path: Path) -> None:

@@ -57,7 +57,7 @@ class Manifest:
     @property
     def scale(self) -> int:
         """What x is stored with; see `schema.SCALES`."""
-        return SCALES.get(self.schema_version or SCHEMA_VERSION, SCALE)
+        return SCALE if self.schema_version is None else SCALES[self.schema_version]
 
     @property
     def is_complete(self) -> bool:

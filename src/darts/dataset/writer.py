@@ -49,6 +49,9 @@ from darts.dataset.schema import (
 
 _STAGING = ".staging"
 _LABELS = "labels"
+_FOLDERS = (_STAGING, DATA_STORE)
+_FILES = (LABELS_FILE, REPORT_FILE, PAGE_FILE, CONFIG_FILE)
+"""What a dataset directory may hold before its first commit, in the order in which it is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +228,11 @@ class DatasetWriter:
         """Make a complete dataset one that is being built, before something is added to it."""
         if not self.is_complete:
             return
-        features = json.loads((self.directory / LABELS_FILE).read_text(encoding="utf-8"))["features"]
-        for entry in self._journal.scenes:
-            mine = [feature for feature in features if feature["properties"]["sample_id"] == entry.scene_id]
-            self._keep_labels(entry.scene_id, mine)
+        labels: dict[str, list[dict[str, Any]]] = {entry.scene_id: [] for entry in self._journal.scenes}
+        for feature in json.loads((self.directory / LABELS_FILE).read_text(encoding="utf-8"))["features"]:
+            labels[feature["properties"]["sample_id"]].append(feature)
+        for scene_id, features in labels.items():
+            self._keep_labels(scene_id, features)
         self.manifest = replace(self.manifest, n_patches=None, fingerprint=None)
         write_manifest(self.directory, self.manifest)
 
@@ -360,9 +364,9 @@ def _remove(directory: Path) -> None:
     """
     if (directory / CONFIG_FILE).exists() and read_manifest(directory).schema_version is not None:
         (directory / METADATA_FILE).unlink(missing_ok=True)
-        for folder in (_STAGING, DATA_STORE):
+        for folder in _FOLDERS:
             shutil.rmtree(directory / folder, ignore_errors=True)
-        for file in (LABELS_FILE, REPORT_FILE, PAGE_FILE, CONFIG_FILE):
+        for file in _FILES:
             (directory / file).unlink(missing_ok=True)
 
 
@@ -380,9 +384,7 @@ def _begin(directory: Path, manifest: Manifest, journal: Journal) -> DatasetWrit
 def _refuse_foreign_files(directory: Path) -> None:
     """Only an empty folder may become a dataset, or one that a start of ours left before its first commit."""
     names = {path.name for path in directory.iterdir() if not is_temporary(path)} - set(LOCK_FILES)
-    began_here = (
-        names <= {CONFIG_FILE, DATA_STORE, LABELS_FILE, REPORT_FILE, PAGE_FILE, _STAGING} and CONFIG_FILE in names
-    )
+    began_here = names <= {*_FOLDERS, *_FILES} and CONFIG_FILE in names
     if names and not (began_here and read_manifest(directory).schema_version is not None):
         raise DatasetError(
             f"a new dataset needs an empty folder, but {directory} has {', '.join(sorted(names)[:3])}; choose another."

@@ -14,13 +14,13 @@ import numpy as np
 from darts.core.bands import TREND_BANDS
 from darts.core.errors import SceneError
 from darts.core.files import files_below
-from darts.preprocess.cubes import chunk_files, is_cube
+from darts.preprocess.cubes import is_cube
 from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.mosaics import Piece, pieces, read_mosaic
 from darts.preprocess.rasters import (
     RASTER_SUFFIXES,
+    inputs_of,
     open_vrt_sources,
-    raster_inputs,
     read_bands,
     read_header,
     read_values,
@@ -69,9 +69,7 @@ class Mosaic:
         """The files that are read for a grid, sorted; of a zarr store, its metadata and the chunks."""
         found: set[Path] = set()
         for piece in pieces(self._grids, grid):
-            sources = self._sources(piece)
-            found.update(raster_inputs(sources[0].header.path))
-            found.update(chunk_files(sources, piece.window))
+            found.update(inputs_of(self._sources(piece), piece.window))
         return tuple(sorted(found))
 
     def meets(self, grid: Grid) -> bool:
@@ -141,7 +139,7 @@ def find_elevation(path: Path) -> Mosaic:
     return Mosaic(path, {ELEVATION_BAND: sources}, ELEVATION_LIMITS)
 
 
-def find_trends(path: Path, day: date | None) -> Mosaic:
+def find_trends(path: Path, days: Iterable[date | None]) -> dict[date | None, Mosaic]:
     """Trends of tasseled-cap brightness, greenness and wetness over some twenty years, 0 to 255 around 128.
 
     A raster names its bands as these layers or as TCB_slope, TCG_slope and TCW_slope, or has three bands without names
@@ -151,18 +149,28 @@ def find_trends(path: Path, day: date | None) -> Mosaic:
     ----------
     path
         As for `find_elevation`; or a folder of several versions, whose names hold TCTrend and the last year.
-    day
-        When the scene was acquired, which decides on the version; see `version_for`.
+    days
+        When the scenes were acquired, which decides on the version; see `version_for`.
+
+    Returns
+    -------
+    Day -> the trends for a scene of that day.
 
     Raises
     ------
     SceneError
-        When there is none, its files don't go together, or one has other bands.
+        When there are none, their files don't go together, or one has other bands.
     """
     path = path.absolute()
-    versions = _versions(path)
-    chosen = versions[version_for(versions, day)] if versions else [path]
-    files = [file for entry in chosen for file in _files_at(entry, "--tcvis-dir", list)]
+    versions = _versions(path) or {0: [path]}
+    chosen = {day: version_for(versions, day) for day in days}
+    mosaics = {version: _trends_of(path, versions[version]) for version in set(chosen.values())}
+    return {day: mosaics[version] for day, version in chosen.items()}
+
+
+def _trends_of(root: Path, entries: Sequence[Path]) -> Mosaic:
+    """One version of the trends."""
+    files = [file for entry in entries for file in _files_at(entry, "--tcvis-dir", list)]
     headers = [read_header(file) for file in sorted(files)]
     _check_alike(headers)
     indexes = [_trend_indexes(header) for header in headers]
@@ -170,7 +178,7 @@ def find_trends(path: Path, day: date | None) -> Mosaic:
         name: tuple(BandSource(header, index[number]) for header, index in zip(headers, indexes, strict=True))
         for number, name in enumerate(TREND_BANDS)
     }
-    return Mosaic(path, layers, TREND_LIMITS, gap=0.0)
+    return Mosaic(root, layers, TREND_LIMITS, gap=0.0)
 
 
 def version_for(years: Iterable[int], day: date | None) -> int:

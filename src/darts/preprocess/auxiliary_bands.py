@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from darts.core.bands import TERRAIN_BANDS
-from darts.core.files import file_fingerprint
+from darts.core.files import file_fingerprint, short_name
 from darts.core.log import get_logger
 from darts.preprocess.auxiliary import Mosaic
 from darts.preprocess.scenes import Block, Grid, Sun
-from darts.preprocess.terrain import DEFAULT_SUN, convergence_at, margin_pixels, pixel_size, terrain_band
+from darts.preprocess.terrain import DEFAULT_SUN, convergence_at, margin_pixels, pixel_size, terrain_bands
 
 _log = get_logger(__name__)
 
@@ -56,7 +56,7 @@ class AuxiliaryBands:
         """Name -> every file that is read for a scene; names don't depend on where the data lie."""
         kinds = (("elevation", self.elevation, self.margin(grid)), ("trends", self.trend_data, 0))
         return {
-            f"{kind}: {_name(path, mosaic.root.parent)}": path
+            f"{kind}: {short_name(path, mosaic.root.parent)}": path
             for kind, mosaic, margin in kinds
             if mosaic is not None
             for path in mosaic.inputs(grid.buffered(margin))
@@ -71,11 +71,6 @@ class AuxiliaryBands:
         sun = {"sun": [self.sun.azimuth, self.sun.elevation]} if name == "hillshade" else {}
         radii = {"radii": [self.tpi_outer_radius, self.tpi_inner_radius]} if name == "relative_elevation" else {}
         return {**sun, **radii}
-
-
-def _name(path: Path, folder: Path) -> str:
-    inside = path.is_relative_to(folder)
-    return path.relative_to(folder).as_posix() if inside else f"{path.parent.name}/{path.name}"
 
 
 def auxiliary_bands(plan: AuxiliaryBands, grid: Grid, block: Block, folder: Path | None) -> dict[str, np.ndarray]:
@@ -121,10 +116,7 @@ def _terrain(plan: AuxiliaryBands, names: list[str], grid: Grid, block: Block) -
     size, margin = pixel_size(grid), plan.margin(grid)
     dem = plan.elevation.read("dem", grid.rows(block).buffered(margin))
     north = convergence_at(grid, block.start, block.height)
-    return {
-        name: terrain_band(name, dem, margin, size, north, plan.sun, plan.tpi_outer_radius, plan.tpi_inner_radius)
-        for name in names
-    }
+    return terrain_bands(names, dem, margin, size, north, plan.sun, plan.tpi_outer_radius, plan.tpi_inner_radius)
 
 
 def _place(folder: Path, plan: AuxiliaryBands, name: str, grid: Grid, block: Block) -> Path:

@@ -2,7 +2,7 @@
 
 import errno
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from darts.preprocess.job import Job
 from darts.preprocess.parallel import count_workers, fit_workers, memory_limit, run_in_order
 from darts.preprocess.plan import Plan, ScenePlan
 from darts.preprocess.progress import show_progress
+from darts.preprocess.report import make_report
 from darts.preprocess.staging import (
     IN_NO_PATCH,
     WITHOUT_PIXEL,
@@ -98,7 +99,7 @@ def carry_out(plan: Plan, job: Job) -> PreprocessResult:
         if todo or not writer.is_complete:
             _do(writer, plan, todo, job)
             unchanged = unchanged and writer.is_complete
-        report = _report(writer, plan, job)
+        report = make_report(plan, writer.scenes, _earlier_report(writer) if job.execution.append else None)
         writer.write_report(to_csv(report))
         if not writer.is_complete:
             writer.finish()
@@ -182,66 +183,9 @@ def _do(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) 
         raise
 
 
-def _report(writer: DatasetWriter, plan: Plan, job: Job) -> list[Finding]:
-    """What became of scenes and labels; of a dataset that is added to, with what was said before."""
-    now = [*plan.findings, *_scene_findings(writer, plan)]
-    if not job.execution.append:
-        return sorted(set(now))
+def _earlier_report(writer: DatasetWriter) -> list[Finding]:
     path = writer.directory / REPORT_FILE
-    before = from_csv(path.read_text(encoding="utf-8")) if path.exists() else []
-    planned = {scene.scene_id for scene in plan.scenes} | {scene.scene_id for scene in plan.unusable}
-    others = [one for one in before if one.kind != Kind.LABEL_WITHOUT_IMAGE and one.name not in planned]
-    kept = [one for one in now if one.kind != Kind.LABEL_WITHOUT_IMAGE]
-    return sorted({*others, *kept, *_lost_to_all(before, now, writer, plan)})
-
-
-def _lost_to_all(
-    before: Sequence[Finding], now: Sequence[Finding], writer: DatasetWriter, plan: Plan
-) -> Iterator[Finding]:
-    """The labels that reached a scene neither of the dataset as it was nor of those that are planned."""
-    lost = [
-        {(one.file, one.feature): one for one in found if one.kind == Kind.LABEL_WITHOUT_IMAGE}
-        for found in (before, now)
-    ]
-    planned = {scene.scene_id for scene in plan.scenes}
-    earlier = [entry.inputs for entry in writer.scenes if entry.scene_id not in planned]
-    files = [_label_files(earlier), _label_files([scene.inputs for scene in plan.scenes])]
-    for label, finding in (lost[0] | lost[1]).items():
-        if all(label in those or finding.file not in known for those, known in zip(lost, files, strict=True)):
-            yield finding
-
-
-def _label_files(inputs: Iterable[Mapping[str, object]]) -> set[str]:
-    """The label files among the inputs of scenes, as findings name them."""
-    prefix = "labels: "
-    return {name.removeprefix(prefix) for one in inputs for name in one if name.startswith(prefix)}
-
-
-def _scene_findings(writer: DatasetWriter, plan: Plan) -> list[Finding]:
-    labels = {scene.scene_id: len(scene.labels) for scene in plan.scenes}
-    failed = [
-        Finding(Kind.FAILED_SCENE, name, "", "", f"{reason} {_unused(labels.get(name, 0))}".rstrip())
-        for name, reason in _failed(writer).items()
-    ]
-    kinds = (
-        (Kind.LABELS_WITHOUT_PIXEL, WITHOUT_PIXEL, "too small or too thin to hold a pixel"),
-        (Kind.LABELS_IN_NO_PATCH, IN_NO_PATCH, "all of their pixels are ignored, or in patches that were dropped"),
-    )
-    lost = [
-        Finding(kind, entry.scene_id, "", "", f"{count}: {reason}")
-        for kind, fact, reason in kinds
-        for entry in writer.scenes
-        if (count := entry.facts.get(fact, 0))
-    ]
-    return failed + lost
-
-
-def _unused(labels: int) -> str:
-    return f"Its {labels} labels are not used." if labels else ""
-
-
-def _failed(writer: DatasetWriter) -> dict[str, str]:
-    return {entry.scene_id: entry.failed for entry in writer.scenes if entry.failed}
+    return from_csv(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _commit_scenes(writer: DatasetWriter, plan: Plan, todo: Sequence[ScenePlan], job: Job) -> None:
@@ -327,7 +271,7 @@ def _result(
         labels_unused=sum(finding.kind == Kind.LABEL_WITHOUT_IMAGE for finding in report),
         labels_without_pixel=sum(int(scene.facts.get(WITHOUT_PIXEL, 0)) for scene in scenes),
         labels_in_no_patch=sum(int(scene.facts.get(IN_NO_PATCH, 0)) for scene in scenes),
-        failed=_failed(writer),
+        failed={scene.scene_id: scene.failed for scene in scenes if scene.failed},
         resumed_scenes=resumed,
         already_complete=already_complete,
     )

@@ -8,6 +8,7 @@ import geopandas as gpd
 from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError
+from darts.core.files import short_name
 from darts.preprocess.config import ImageLabelConfig, LabelConfig
 from darts.preprocess.findings import Finding, Kind
 from darts.preprocess.image_labels import (
@@ -94,11 +95,7 @@ def _join_by_place(found: Sequence[SceneFiles], labels_dir: Path | None) -> Labe
 
 def _label_inputs(candidate: _Candidate, root: Path | None) -> dict[str, Path]:
     paths = [path for file in candidate.label_files for path in file.inputs]
-    return {f"labels: {_short(path, root)}": path for path in paths}
-
-
-def _short(path: Path, root: Path | None) -> str:
-    return path.relative_to(root).as_posix() if root else path.name
+    return {f"labels: {short_name(path, root or path.parent)}": path for path in paths}
 
 
 def _unlabelled(scenes: Sequence[SceneLabels]) -> list[Finding]:
@@ -117,7 +114,7 @@ def _elsewhere(candidates: Sequence[_Candidate], root: Path | None) -> list[Find
         for file, part in zip(candidate.label_files, candidate.touching, strict=True):
             left.setdefault(file.path, set(file.polygons.index)).difference_update(part.index)
     return [
-        Finding(Kind.LABEL_WITHOUT_IMAGE, "", _short(path, root), str(number), "it touches no scene")
+        Finding(Kind.LABEL_WITHOUT_IMAGE, "", short_name(path, root or path.parent), str(number), "it touches no scene")
         for path, numbers in sorted(left.items())
         for number in sorted(numbers)
     ]
@@ -126,7 +123,7 @@ def _elsewhere(candidates: Sequence[_Candidate], root: Path | None) -> list[Find
 def _without_area(candidates: Sequence[_Candidate], root: Path | None) -> list[Finding]:
     files = {file.path: file.without_area for one in candidates for file in one.label_files}
     return [
-        Finding(Kind.LABEL_WITHOUT_IMAGE, "", _short(path, root), str(number), "it has no area")
+        Finding(Kind.LABEL_WITHOUT_IMAGE, "", short_name(path, root or path.parent), str(number), "it has no area")
         for path, numbers in sorted(files.items())
         for number in numbers
     ]
@@ -180,5 +177,5 @@ def _is_known(labels: ImageLabels) -> bool:
 
 
 def _scene_labels(files: SceneFiles, labels: ImageLabels, root: Path) -> SceneLabels:
-    inputs = {f"labels: {_short(path, root)}": path for path in labels.inputs}
+    inputs = {f"labels: {short_name(path, root or path.parent)}": path for path in labels.inputs}
     return SceneLabels(files, labels.labels, labels.mapped, inputs)

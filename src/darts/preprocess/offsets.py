@@ -8,7 +8,7 @@ from pathlib import Path
 
 from darts.core.errors import SceneError
 from darts.preprocess.headers import RasterHeader
-from darts.preprocess.product_metadata import read_metadata_text
+from darts.preprocess.metadata_text import read_metadata_text
 
 QUANTIFICATION = 10_000
 """Digital numbers per unit of reflectance, in every product and baseline."""

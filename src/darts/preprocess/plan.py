@@ -1,6 +1,6 @@
 """What preprocessing is going to do, as values: found and checked before anything is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +11,7 @@ from rasterio.crs import CRS
 from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError
+from darts.core.files import short_name
 from darts.preprocess.auxiliary import Mosaic, find_elevation, find_trends
 from darts.preprocess.auxiliary_bands import AuxiliaryBands
 from darts.preprocess.config import AuxiliaryConfig, PatchConfig, RegionConfig, parse_ranges
@@ -190,13 +191,13 @@ def _find_auxiliary(recipe: Recipe, config: AuxiliaryConfig, scenes: Sequence[Sc
     """
     missing: list[str] = []
     elevation = _elevation(recipe, config, missing)
-    trends = {day: _trends(recipe, config, day, missing) for day in sorted({s.files.date for s in scenes}, key=str)}
+    trends = _trends(recipe, config, {scene.files.date for scene in scenes}, missing)
     planned = [
         AuxiliaryBands(
             terrain=recipe.terrain,
             trends=recipe.trends,
             elevation=elevation,
-            trend_data=trends[scene.files.date],
+            trend_data=trends.get(scene.files.date),
             sun=scene.files.sun or DEFAULT_SUN,
             tpi_outer_radius=config.tpi_outer_radius,
             tpi_inner_radius=config.tpi_inner_radius,
@@ -223,17 +224,19 @@ def _elevation(recipe: Recipe, config: AuxiliaryConfig, missing: list[str]) -> M
         return None
 
 
-def _trends(recipe: Recipe, config: AuxiliaryConfig, day: date | None, missing: list[str]) -> Mosaic | None:
+def _trends(
+    recipe: Recipe, config: AuxiliaryConfig, days: Iterable[date | None], missing: list[str]
+) -> dict[date | None, Mosaic]:
     if not recipe.trends:
-        return None
+        return {}
     if config.tcvis_dir is None:
         missing.append(f"Landsat trends (--tcvis-dir) for {', '.join(recipe.trends)}")
-        return None
+        return {}
     try:
-        return find_trends(config.tcvis_dir, day)
+        return find_trends(config.tcvis_dir, days)
     except SceneError as error:
         missing.append(str(error).rstrip("."))
-        return None
+        return {}
 
 
 def _uncovered(files: Sequence[SceneFiles], sources: Sequence[AuxiliaryBands]) -> list[str]:
@@ -248,16 +251,12 @@ def _uncovered(files: Sequence[SceneFiles], sources: Sequence[AuxiliaryBands]) -
 
 def _inputs(scene: SceneLabels, source: AuxiliaryBands, areas: Path | None) -> dict[str, Path]:
     """Name -> file; names don't depend on where the data lie."""
-    found = {_name(path, scene.files.folder): path for path in scene.files.inputs} | scene.inputs
+    found = {short_name(path, scene.files.folder): path for path in scene.files.inputs} | scene.inputs
     for path in companions(areas) if areas else []:
         found[f"areas: {path.name}"] = path
     found |= source.inputs(scene.files.grid)
     # They are read by other processes, which may have another working directory.
     return {name: found[name].absolute() for name in sorted(found)}
-
-
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 def _notes(scenes: Sequence[ScenePlan], unusable: Sequence[UnusableScene], findings: Sequence[Finding]) -> list[str]:

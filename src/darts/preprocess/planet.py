@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from shapely.geometry import mapping, shape
 
 from darts.core.errors import SceneError
+from darts.preprocess.digital_numbers import refuse_reflectance, without_value
 from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.planet_mask import UsableDataMask, find_mask, mask_quality
 from darts.preprocess.planet_metadata import FoundSun, find_sun, read_coefficients
@@ -116,8 +117,10 @@ class PlanetReader:
         # Without a band to read, all bands together tell where the image is.
         sources = [files.bands[name] for name in bands or files.bands]
         numbers = read_bands(sources, window)
-        empty = _is_empty(numbers, sources)
-        _check_numbers(files, numbers, empty)
+        empty = np.logical_or.reduce(
+            [without_value(band, source.nodata) for band, source in zip(numbers, sources, strict=True)]
+        )
+        refuse_reflectance(sources[0].header.path, numbers, empty)
         quality = mask_quality(files.mask, window)
         quality[empty] = INVALID
         values = {name: _reflectance(numbers[index], files.scale[name], quality) for index, name in enumerate(bands)}
@@ -222,27 +225,6 @@ def _shared_area(one: Grid, other: Grid) -> float:
     if one.crs != other.crs:
         second = shape(transform_geom(other.crs, one.crs, mapping(second)))
     return float(first.intersection(second).area / min(first.area, second.area))
-
-
-def _is_empty(numbers: np.ndarray, sources: Sequence[BandSource]) -> np.ndarray:
-    """Where any of some bands (bands, height, width) has no value: bool (height, width)."""
-    empty = np.zeros(numbers.shape[1:], dtype=bool)
-    for band, source in zip(numbers, sources, strict=True):
-        empty |= band == 0
-        if source.nodata not in (0, None):
-            empty |= band == source.nodata
-        if band.dtype.kind == "f":
-            empty |= ~np.isfinite(band)
-    return empty
-
-
-def _check_numbers(files: PlanetFiles, numbers: np.ndarray, empty: np.ndarray) -> None:
-    """Refuse reflectance where digital numbers belong: scaling it once more would leave nothing to see."""
-    if numbers.dtype.kind == "f" and not empty.all() and (largest := numbers[:, ~empty].max()) < 10:
-        raise SceneError(
-            f"{files.folder}: the values of {files.facts['planet_file']} must be digital numbers, but none is above "
-            f"{largest:.3g}; get the file again, or multiply its reflectance by 10000."
-        )
 
 
 def _reflectance(numbers: np.ndarray, scale: float, quality: np.ndarray) -> np.ndarray:

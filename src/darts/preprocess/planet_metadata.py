@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from darts.core.errors import SceneError
+from darts.preprocess.metadata_text import read_metadata_text
 from darts.preprocess.scenes import Sun
 
-_LIMIT = 5_000_000
-"""Bytes; hundred times what the longest metadata have."""
 # The elements are plain numbers; matching them as text can't be made to expand or fetch anything, as XML can.
 _BAND = re.compile(r"<(?:\w+:)?bandSpecificMetadata\b[^<>]*>")
 _ELEMENT = r"<(?:\w+:)?{}\b[^<>]*>\s*([^<\s]{{1,40}})\s*<"
@@ -48,7 +47,7 @@ def read_coefficients(path: Path, count: int) -> tuple[float, ...]:
         When the file can't be read, or doesn't have one positive coefficient for each of the bands 1 to `count`.
     """
     found: dict[str, str] = {}
-    for band in _BAND.split(_read_text(path))[1:]:
+    for band in _BAND.split(read_metadata_text(path))[1:]:
         number, coefficient = _NUMBER.search(band), _COEFFICIENT.search(band)
         if number and coefficient and found.setdefault(number[1], coefficient[1]) != coefficient[1]:
             raise SceneError(f"{path}: a band must have one coefficient, but band {number[1]} has two; get it again.")
@@ -80,7 +79,7 @@ def find_sun(paths: Sequence[Path]) -> FoundSun:
 
 
 def _sun_of_xml(path: Path) -> Sun | None:
-    text = _read_text(path)
+    text = read_metadata_text(path)
     azimuth, elevation = _AZIMUTH.search(text), _ELEVATION.search(text)
     return _sun(azimuth and azimuth[1], elevation and elevation[1])
 
@@ -88,7 +87,7 @@ def _sun_of_xml(path: Path) -> Sun | None:
 def _sun_of_json(path: Path) -> Sun | None:
     """From the top level, or from the properties of a GeoJSON feature."""
     try:
-        item = json.loads(_read_text(path))
+        item = json.loads(read_metadata_text(path))
     except (ValueError, RecursionError):
         raise SceneError(f"{path} must be JSON, but isn't; get it again.") from None
     properties = item.get("properties") if isinstance(item, dict) else None
@@ -116,13 +115,3 @@ def _float(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _read_text(path: Path) -> str:
-    """The text of a file, what is no UTF-8 in it replaced."""
-    try:
-        if path.stat().st_size > _LIMIT:
-            raise SceneError(f"{path} has more than {_LIMIT} bytes, so it is no metadata of an image; remove it.")
-        return path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise SceneError(f"{path} can't be read ({error.strerror}); check the file.") from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts.core.errors import SceneError
+from darts.core.files import not_listed
 from darts.preprocess.cubes import is_cube
 from darts.preprocess.planet_names import IMAGES, MASKS, NamedFile, Role, leading_id, named_file
 from darts.preprocess.scenes import UnusableScene
@@ -81,7 +82,7 @@ def _is_searched(name: str) -> bool:
 
 
 def _refuse(error: OSError) -> None:
-    raise SceneError(f"{error.filename} can't be listed ({error.strerror}); allow it, or move it elsewhere.")
+    raise not_listed(error, SceneError)
 
 
 def _path(file: NamedFile) -> Path:

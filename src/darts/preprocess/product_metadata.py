@@ -4,14 +4,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from darts.core.errors import SceneError
 from darts.preprocess.headers import RasterHeader
+from darts.preprocess.metadata_text import read_metadata_text
 from darts.preprocess.scenes import Sun
 
 PRODUCT_FILES = ("MTD_MSIL2A.xml", "MTD_MSIL1C.xml")
 TILE_FILE = "MTD_TL.xml"
 
-_LIMIT = 20_000_000
 _MEAN_SUN = re.compile(r"<Mean_Sun_Angle>(.*?)</Mean_Sun_Angle>", re.DOTALL)
 _ANGLE = r"<{0}_ANGLE[^>]*>\s*(-?\d+(?:\.\d+)?)\s*<"
 
@@ -21,22 +20,6 @@ def metadata_of(folder: Path) -> tuple[Path, ...]:
     whole = [folder / name for name in PRODUCT_FILES]
     tile = [folder / TILE_FILE, *sorted(folder.glob(f"GRANULE/*/{TILE_FILE}"))]
     return tuple(path for path in (*whole, *tile) if path.is_file())
-
-
-def read_metadata_text(path: Path) -> str:
-    """The text of a metadata file.
-
-    Raises
-    ------
-    SceneError
-        When it is too large to be one.
-    """
-    try:
-        if path.stat().st_size > _LIMIT:
-            raise SceneError(f"{path} has more than {_LIMIT} bytes, so it is no product metadata; remove it.")
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise SceneError(f"{path} can't be read ({error.strerror}); check the file.") from None
 
 
 def find_sun(metadata: Sequence[Path], headers: Sequence[RasterHeader]) -> Sun | None:

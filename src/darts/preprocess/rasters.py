@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from darts.core.errors import SceneError, one_line
+from darts.core.files import files_in
 from darts.preprocess.cubes import chunk_files, cube_inputs, is_cube, read_cube_header, read_cube_values
 from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.resampling import kernel_size, place_of, to_grid, widened
@@ -46,27 +47,13 @@ logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 def raster_files(folder: Path) -> list[Path]:
     """The raster files directly in a folder, sorted by name; hidden ones are passed over."""
-    try:
-        paths = list(folder.iterdir())
-    except OSError as error:
-        raise SceneError(f"{folder} can't be listed ({error.strerror}); allow it, or move it elsewhere.") from None
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in RASTER_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    return [path for path in files_in(folder, SceneError) if path.suffix.lower() in RASTER_SUFFIXES]
 
 
-def raster_inputs(path: Path) -> tuple[Path, ...]:
-    """The files that change when the content of a raster does: the file itself; of a store, those that describe it."""
-    return cube_inputs(path) if is_cube(path) else (path,)
-
-
-def source_inputs(source: BandSource) -> tuple[Path, ...]:
-    """The files that hold a band, and describe the raster that it is in."""
-    grid = source.header.grid
-    chunks = chunk_files([source], Window(0, 0, grid.width, grid.height)) if is_cube(source.header.path) else ()
-    return (*raster_inputs(source.header.path), *chunks)
+def inputs_of(sources: Sequence[BandSource], window: Window) -> tuple[Path, ...]:
+    """The files that change when some bands of one raster do in a window, and those that describe it, sorted."""
+    path = sources[0].header.path
+    return tuple(sorted({*cube_inputs(path), *chunk_files(sources, window)})) if is_cube(path) else (path,)
 
 
 def read_header(path: Path) -> RasterHeader:

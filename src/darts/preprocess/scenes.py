@@ -80,11 +80,6 @@ class Grid:
         columns, rows = zip(*(apply(~self.transform, *corner) for corner in corners), strict=True)
         return _touched(rows, self.height), _touched(columns, self.width)
 
-    def part_around(self, bounds: tuple[float, float, float, float]) -> "Grid":
-        """The pixels of this grid that touch a box (left, bottom, right, top) in the units of `crs`."""
-        rows, columns = self.window_around(bounds)
-        return self.window(Window.from_slices(rows, columns))
-
 
 def _touched(edges: tuple[float, ...], length: int) -> slice:
     """The pixels of an axis between the lowest and the highest of some places."""

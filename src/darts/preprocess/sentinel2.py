@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from rasterio.enums import Resampling
+from rasterio.windows import Window
 
 from darts.core.errors import SceneError
 from darts.preprocess.band_names import (
@@ -31,10 +32,11 @@ from darts.preprocess.band_names import (
 )
 from darts.preprocess.config import Sentinel2Config
 from darts.preprocess.cubes import is_cube
+from darts.preprocess.digital_numbers import refuse_reflectance, without_value
 from darts.preprocess.headers import BandSource, RasterHeader
 from darts.preprocess.offsets import QUANTIFICATION, Offset, find_date, find_offset
 from darts.preprocess.product_metadata import find_sun, metadata_of
-from darts.preprocess.rasters import raster_files, read_header, read_on_grid, source_inputs
+from darts.preprocess.rasters import inputs_of, raster_files, read_header, read_on_grid
 from darts.preprocess.scenes import (
     GOOD,
     INVALID,
@@ -72,7 +74,11 @@ class Sentinel2Files:
     def inputs(self) -> tuple[Path, ...]:
         """Every file that is read for the scene, sorted."""
         sources = [*self.bands.values(), *([self.scl] if self.scl else [])]
-        files = {path for source in sources for path in source_inputs(source)}
+        files = {
+            path
+            for source in sources
+            for path in inputs_of([source], Window(0, 0, source.header.grid.width, source.header.grid.height))
+        }
         return tuple(sorted({*files, *self.metadata}))
 
     @property
@@ -104,8 +110,9 @@ class Sentinel2Reader:
             When `--source-bands` names an unknown band.
         """
         source_bands = canonical_source_bands(self.config.source_bands)
-        scenes, unusable = [], []
-        for acquisition in acquisitions_below(self.config.sentinel2_dir):
+        acquisitions, unusable = acquisitions_below(self.config.sentinel2_dir)
+        scenes = []
+        for acquisition in acquisitions:
             try:
                 scenes.append(find_scene(acquisition, bands, source_bands, self.config.s2_offset))
             except SceneError as error:
@@ -161,8 +168,8 @@ class Acquisition:
         return f"{self.folder.name}_{'_'.join(stacks[0].split('_')[:3])}"
 
 
-def acquisitions_below(root: Path) -> list[Acquisition]:
-    """All scenes: in `root` itself when it holds raster files, else in its folders.
+def acquisitions_below(root: Path) -> tuple[list[Acquisition], list[UnusableScene]]:
+    """All scenes, in `root` itself when it holds raster files, else in its folders; and the folders that can't be listed.
 
     Raises
     ------
@@ -172,26 +179,27 @@ def acquisitions_below(root: Path) -> list[Acquisition]:
     if not root.is_dir():
         raise SceneError(f"--sentinel2-dir must be a folder of a scene or of scene folders, but {root} is no folder.")
     root = root.resolve()
-    below = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    scenes = [] if is_cube(root) else [path for path in below if _may_be_a_scene(path)]
-    if not _scene_rasters(root):
-        if not scenes:
-            raise SceneError(f"no scenes found: neither {root} nor a folder in it holds .tif, .tiff or .jp2 files.")
-        return [acquisition for folder in scenes for acquisition in _acquisitions(folder)]
-    if scenes and root.suffix != ".SAFE":
+    here, below, unusable = _scene_rasters(root), {}, []
+    for folder in [] if root.suffix == ".SAFE" or is_cube(root) else sorted(root.iterdir()):
+        if folder.is_dir() and not folder.name.startswith("."):
+            try:
+                below[folder] = _scene_rasters(folder)
+            except SceneError as error:
+                unusable.append(UnusableScene(folder.name, str(error)))
+    scenes = [folder for folder, rasters in below.items() if rasters]
+    if here and scenes:
         raise SceneError(
             f"{root} must be one scene or a folder of scenes, but holds raster files and the scene folder "
             f"{scenes[0].name}; give the one that you mean, or move the files of {root.name} into their own folder."
         )
-    return _acquisitions(root)
+    if not (here or scenes or unusable):
+        raise SceneError(f"no scenes found: neither {root} nor a folder in it holds .tif, .tiff or .jp2 files.")
+    found = {root: here} if here else {folder: below[folder] for folder in scenes}
+    return [one for folder, rasters in found.items() for one in _acquisitions(folder, rasters)], unusable
 
 
-def _acquisitions(folder: Path) -> list[Acquisition]:
+def _acquisitions(folder: Path, rasters: Sequence[Path]) -> list[Acquisition]:
     """The scenes in a folder: one, unless the names of its files tell of several acquisitions."""
-    try:
-        rasters = _scene_rasters(folder)
-    except SceneError:
-        return [Acquisition(folder, "", ())]  # looked at again, and refused, with the other scenes
     products = {path: product_of(path.stem) for path in rasters}
     different = sorted({product for product in products.values() if product})
     if len(different) < 2:
@@ -200,14 +208,6 @@ def _acquisitions(folder: Path) -> list[Acquisition]:
         Acquisition(folder, product, tuple(path for path in rasters if products[path] == product))
         for product in different
     ]
-
-
-def _may_be_a_scene(folder: Path) -> bool:
-    """Whether a folder holds rasters; one that can't be looked into may."""
-    try:
-        return bool(_scene_rasters(folder))
-    except SceneError:
-        return True
 
 
 def _scene_rasters(folder: Path) -> list[Path]:
@@ -240,7 +240,7 @@ def find_scene(
     SceneError
         When a band is missing, twice there, or in another coordinate reference system than the others.
     """
-    folder, rasters = acquisition.folder, acquisition.rasters or tuple(_scene_rasters(acquisition.folder))
+    folder, rasters = acquisition.folder, acquisition.rasters
     single = _single_bands(rasters)
     stack = None if single else _stack(folder, rasters, source_bands)
     found = _stack_sources(stack, source_bands) if stack else {}
@@ -352,8 +352,8 @@ def _reflectance(source: BandSource, offset: float, grid: Grid) -> np.ndarray:
     """Reflectance on `grid`: float32, NaN where the digital number is 0, the declared nodata, or not finite."""
 
     def prepare(numbers: np.ndarray) -> np.ndarray:
-        empty = (numbers == 0) | (numbers == source.nodata) | ~np.isfinite(numbers)
-        _check_numbers(source.header.path, numbers, empty)
+        empty = without_value(numbers, source.nodata)
+        refuse_reflectance(source.header.path, numbers, empty)
         values = numbers.astype(np.float32)
         values += np.float32(offset)
         values /= np.float32(QUANTIFICATION)
@@ -361,14 +361,6 @@ def _reflectance(source: BandSource, offset: float, grid: Grid) -> np.ndarray:
         return values
 
     return read_on_grid(source, grid, prepare, Resampling.bilinear)
-
-
-def _check_numbers(path: Path, numbers: np.ndarray, empty: np.ndarray) -> None:
-    """Refuse reflectance where digital numbers belong: dividing it by 10000 would leave nothing to see."""
-    if numbers.dtype.kind == "f" and not empty.all() and (largest := numbers[~empty].max()) < 10:
-        raise SceneError(
-            f"{path}: values must be reflectance times 10000, but none is above {largest:.3g}; multiply them."
-        )
 
 
 def _quality(scl: BandSource | None, grid: Grid, scl_ignore: Sequence[int]) -> np.ndarray:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from pyproj import CRS, Geod, Transformer
 
+from darts.core.bands import TERRAIN_BANDS
 from darts.core.errors import ConfigError, SceneError
 from darts.preprocess.scenes import Grid, Sun
 
 DEFAULT_SUN = Sun(225.0, 25.0)
 """Light of a hillshade where the sun of the scene is not known."""
 
-_OF_NEIGHBOURS = ("slope", "aspect", "northness", "eastness", "hillshade", "curvature")
+_OF_GRADIENT = ("slope", "aspect", "northness", "eastness", "hillshade")
+_OF_NEIGHBOURS = (*_OF_GRADIENT, "curvature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,8 @@ def _radii(metres: float, size: PixelSize) -> tuple[int, int]:
     return math.ceil(metres / size.y - 1e-6), math.ceil(metres / size.x - 1e-6)
 
 
-def terrain_band(
-    name: str,
+def terrain_bands(
+    names: Sequence[str],
     dem: np.ndarray,
     margin: int,
     size: PixelSize,
@@ -151,19 +153,19 @@ def terrain_band(
     sun: Sun,
     tpi_outer_radius: float,
     tpi_inner_radius: float,
-) -> np.ndarray:
-    """A terrain band. A hole in the elevations is a hole of the same pixels in it, and spreads no further.
+) -> dict[str, np.ndarray]:
+    """Terrain bands. A hole in the elevations is a hole of the same pixels in them, and spreads no further.
 
     Parameters
     ----------
-    name
+    names
         `dem` (m), `relative_elevation` (m), `slope` (0 to 90 degrees), `aspect` (0 to 360 degrees, downslope, clockwise
         from true north), `northness` and `eastness` (cosine and sine of the aspect), `hillshade` (0 to 1) or `curvature`
         (1/100 m, convex is positive). Flat ground has aspect, northness and eastness 0.
     dem
         Elevations in m, float32 (h + 2 margin, w + 2 margin), NaN where there is none.
     margin
-        At least `margin_pixels` of the band.
+        At least `margin_pixels` of the bands.
     size
         Size of the pixels.
     convergence
@@ -175,21 +177,30 @@ def terrain_band(
 
     Returns
     -------
-    float32 (h, w)
+    Name -> float32 (h, w)
 
     Raises
     ------
     ConfigError
-        When the name is not that of a terrain band, or no pixel is between the two radii.
+        When a name is not that of a terrain band, or no pixel is between the two radii.
     """
-    if name == "dem":
-        return _middle(dem, margin, 0, 0).copy()
-    if name == "relative_elevation":
-        return _relative_elevation(dem, margin, _surroundings(size, tpi_outer_radius, tpi_inner_radius))
-    window = _middle(dem, margin, 1, 1)
-    if name == "curvature":
-        return _curvature(window, size)
-    gradient = _gradient(window, size)
+    gradient = _gradient(_middle(dem, margin, 1, 1), size) if {*names} & {*_OF_GRADIENT} else None
+
+    def band(name: str) -> np.ndarray:
+        if name == "dem":
+            return _middle(dem, margin, 0, 0).copy()
+        if name == "relative_elevation":
+            return _relative_elevation(dem, margin, _surroundings(size, tpi_outer_radius, tpi_inner_radius))
+        if name == "curvature":
+            return _curvature(_middle(dem, margin, 1, 1), size)
+        if gradient is None or name not in _OF_GRADIENT:
+            raise ConfigError(f"a terrain band must be one of {', '.join(TERRAIN_BANDS)}, not {name!r}.")
+        return _of_gradient(name, gradient, convergence, sun)
+
+    return {name: band(name) for name in names}
+
+
+def _of_gradient(name: str, gradient: _Gradient, convergence: np.ndarray, sun: Sun) -> np.ndarray:
     if name == "slope":
         return np.degrees(np.arctan(np.hypot(gradient.east, gradient.north)))
     if name == "hillshade":
@@ -310,10 +321,8 @@ def _exposition(name: str, gradient: _Gradient, convergence: np.ndarray) -> np.n
         result[result >= 360] = 0  # what the modulo of a tiny negative angle rounds to
     elif name == "northness":
         result = np.cos(angle, out=angle)
-    elif name == "eastness":
-        result = np.sin(angle, out=angle)
     else:
-        raise ConfigError(f"a terrain band must be dem, relative_elevation, {', '.join(_OF_NEIGHBOURS)}, not {name!r}.")
+        result = np.sin(angle, out=angle)
     result[(gradient.east == 0) & (gradient.north == 0)] = 0
     return result
 

@@ -16,7 +16,7 @@ from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from darts.core.errors import SceneError, one_line
-from darts.core.files import files_below
+from darts.core.files import files_below, files_in
 from darts.preprocess.scenes import Grid
 
 # What GDAL says while it opens a damaged file becomes the reason in our error; printed, it would only be noise.
@@ -29,18 +29,8 @@ _FOOTPRINTS = "footprint"
 
 def vector_files(folder: Path, *, below: bool = False) -> list[Path]:
     """The vector files in a folder, sorted, and with `below` in all folders in it; footprints are passed over."""
-    try:
-        paths = files_below(folder, SceneError) if below else list(folder.iterdir())
-    except OSError as error:
-        raise SceneError(f"{folder} can't be listed ({error.strerror}); allow it, or move it elsewhere.") from None
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in _SIGNATURES
-        and _FOOTPRINTS not in path.name.lower()
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
+    paths = files_below(folder, SceneError) if below else files_in(folder, SceneError)
+    return [path for path in paths if path.suffix.lower() in _SIGNATURES and _FOOTPRINTS not in path.name.lower()]
 
 
 def companions(path: Path) -> list[Path]:

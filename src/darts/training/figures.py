@@ -12,6 +12,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from darts.core.files import write_atomically
+from darts.dataset.pictures import rgb_image
 from darts.dataset.schema import IGNORE, POSITIVE
 from darts.training.metrics import THRESHOLD, Confusion, Statistics, curve_metrics, curves
 
@@ -54,17 +55,6 @@ def _save(figure: Figure, path: Path) -> Path:
     # No software version in the file: the same run draws the same bytes.
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", metadata={"Software": None}))
     return path
-
-
-def rgb_image(x_chw: np.ndarray, bands: Sequence[str], seen: np.ndarray) -> np.ndarray:
-    """A picture (h, w, 3) in [0, 1]: red, green and blue if there are, else the first band in grey.
-
-    It is stretched from 2 to 98 % of the pixels in `seen` (h, w), so that clouds don't darken the rest.
-    """
-    names = ("red", "green", "blue") if {"red", "green", "blue"} <= set(bands) else (bands[0],) * 3
-    image = np.stack([x_chw[list(bands).index(name)] for name in names], axis=-1)
-    low, high = np.percentile(image[seen] if seen.any() else image, [2, 98])
-    return np.clip((image - low) / max(high - low, 1e-6), 0, 1)
 
 
 def draw_samples(samples: Sequence[PredictedSample], bands: Sequence[str], path: Path) -> Path:

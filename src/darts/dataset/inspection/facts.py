@@ -100,6 +100,8 @@ class DatasetFacts:
         Suspicious patches, by rule, the worst first.
     duplicates
         Rows of patches of equal content, a group each.
+    broken
+        The rules that patches break, a sentence each, in the order of the rows.
     scenes
         The entries of the commit record, or None when there is none.
     """
@@ -111,6 +113,7 @@ class DatasetFacts:
     groups: Mapping[str, tuple[GroupFacts, ...]]
     findings: tuple[Finding, ...]
     duplicates: tuple[tuple[int, ...], ...]
+    broken: tuple[str, ...]
     scenes: tuple[SceneEntry, ...] | None
 
     @property
@@ -176,6 +179,7 @@ def gather_facts(
             readings, duplicates, dataset.metadata["empty"].astype(bool), patches["region"].tolist()
         ),
         duplicates=duplicates,
+        broken=tuple(reading.broken for reading in readings if reading.broken),
         scenes=None if journal is None else journal.scenes,
     )
 

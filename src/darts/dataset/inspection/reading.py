@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from darts.core.errors import DatasetError
+from darts.dataset.check import broken_rule
 from darts.dataset.fingerprint import content_hash
 from darts.dataset.reader import Dataset
 from darts.dataset.schema import IGNORE, POSITIVE, SCALE, quantise
@@ -44,6 +45,8 @@ class PatchReading:
         As in the metadata; computed when they have none.
     problem
         Why the patch can't be read, or None.
+    broken
+        The rule that it breaks, or else why it can't be read, or None.
     """
 
     row: int
@@ -56,6 +59,7 @@ class PatchReading:
     is_out_of_range: bool = False
     content_hash: str | None = None
     problem: str | None = None
+    broken: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +133,7 @@ def read_patch(dataset: Dataset, row: int) -> tuple[PatchReading, BandTally]:
     try:
         x, y = dataset.read_x(row), dataset.read_y(row)
     except DatasetError as error:
-        return PatchReading(row, problem=str(error)), BandTally.nothing(len(bands))
+        return PatchReading(row, problem=str(error), broken=str(error)), BandTally.nothing(len(bands))
     levels = quantise(np.clip(x, 0, 1))
     at_fill = levels == np.array([round(band.fill * SCALE) for band in bands], np.uint16)[:, None, None]
     tally = _tally(levels, y, at_fill)
@@ -145,6 +149,7 @@ def read_patch(dataset: Dataset, row: int) -> tuple[PatchReading, BandTally]:
         positive_at_fill=int((at_fill.all(axis=0) & (y == POSITIVE)).sum()),
         is_out_of_range=bool(x.min() < 0 or x.max() > 1),
         content_hash=_hash_of(dataset, row, x, y),
+        broken=broken_rule(dataset, row, x, y),
     )
     return reading, tally
 

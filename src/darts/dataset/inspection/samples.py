@@ -9,6 +9,7 @@ import numpy as np
 from darts.core.seeds import derive_seed
 from darts.dataset.inspection.facts import DatasetFacts
 from darts.dataset.inspection.suspicions import RULES, UNREADABLE
+from darts.dataset.pictures import rgb_image
 from darts.dataset.reader import Dataset
 from darts.dataset.schema import IGNORE, POSITIVE
 
@@ -70,24 +71,8 @@ def draw_sample(dataset: Dataset, row: int) -> Sample:
         When it can't be read.
     """
     x, y = dataset.read_x(row), dataset.read_y(row)
-    picture = stretched(x, dataset.manifest.band_names, y != IGNORE)
-    return Sample(row, _png(_shrunk(picture)), _png(label_layer(y)))
-
-
-def stretched(x: np.ndarray, bands: Sequence[str], seen: np.ndarray) -> np.ndarray:
-    """Red, green and blue if there are, else the first band in grey: uint8 (h, w, 3).
-
-    Parameters
-    ----------
-    x
-        float32 (bands, h, w).
-    seen
-        bool (h, w); black is the 2nd, white the 98th percentile of these pixels, so that clouds don't darken the rest.
-    """
-    names = ("red", "green", "blue") if {"red", "green", "blue"} <= set(bands) else (bands[0],) * 3
-    image = np.stack([x[list(bands).index(name)] for name in names], axis=-1)
-    low, high = np.percentile(image[seen] if seen.any() else image, [2, 98])
-    return (255 * np.clip((image - low) / max(high - low, 1e-6), 0, 1)).round().astype(np.uint8)
+    picture = rgb_image(x, dataset.manifest.band_names, y != IGNORE)
+    return Sample(row, _png(_shrunk((255 * picture).round().astype(np.uint8))), _png(label_layer(y)))
 
 
 def label_layer(y: np.ndarray) -> np.ndarray:
