@@ -22,7 +22,7 @@ from darts.training.checkpoint import load_checkpoint
 from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
 from darts.training.metrics import Confusion, confusion_metrics
 from darts.training.plan import plan_run
-from darts.training.run import ALL_REGIONS
+from darts.training.outcome import ALL_REGIONS
 
 
 def weights(path) -> str:
@@ -171,9 +171,9 @@ def test_a_run_directory_is_never_shared(tmp_path, dataset_dir):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(train, tmp_path, monkeypatch):
-    from darts.training.losses import FocalLossIgnoring
+    from darts.training.losses import MaskedLoss
 
-    monkeypatch.setattr(FocalLossIgnoring, "forward", lambda _self, logits, _y: logits.sum() * torch.nan)
+    monkeypatch.setattr(MaskedLoss, "forward", lambda _self, logits, _y: logits.sum() * torch.nan)
     with pytest.raises(RunError, match=r"loss became nan in epoch 0 at the samples \["):
         train(tmp_path)
 

@@ -36,9 +36,9 @@ def darts(
 
 
 def _register() -> None:
-    from darts.cli import inspection, preprocess, sample, training, tuning
+    from darts.cli import import_patches, inspection, preprocess, runs, sample, splits, training, tuning
 
-    for module in (sample, preprocess, inspection, training, tuning):
+    for module in (sample, preprocess, import_patches, inspection, splits, training, runs, tuning):
         module.register(app)
 
 

@@ -12,7 +12,15 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 from darts.cli.config import CommonConfig
-from darts.core.config import RECORD_KEYS, Config, build_config, build_configs, config_models, unknown_settings
+from darts.core.config import (
+    RECORD_KEYS,
+    Config,
+    build_config,
+    build_configs,
+    config_models,
+    panel_of,
+    unknown_settings,
+)
 from darts.core.config import read_config_file as read_file
 from darts.core.errors import DartsError, Interrupted, one_line
 from darts.core.log import console, get_logger, set_up_logging
@@ -106,7 +114,7 @@ def _option(name: str, field: FieldInfo, model: type[Config]) -> inspect.Paramet
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     option = typer.Option(
         help=f"{help_text} (required)" if field.is_required() else help_text,
-        rich_help_panel=model.panel,
+        rich_help_panel=panel_of(model, name),
         show_default=_shown(default, field),
         metavar=_metavar(name, field),
     )

@@ -1,4 +1,4 @@
-"""`train-smp`, `test-smp`, `convert-lightning-checkpoint`, `validate-dataset`."""
+"""`train-smp`, `test-smp`, `convert-lightning-checkpoint`."""
 
 import shlex
 import sys
@@ -8,8 +8,8 @@ import typer
 
 from darts.cli.config import CommonConfig
 from darts.cli.options import config_options
-from darts.cli.output import flags, say, say_metrics, say_next, say_table
-from darts.core.errors import DatasetError, Interrupted
+from darts.cli.output import say, say_metrics, say_next
+from darts.core.errors import Interrupted
 from darts.training.config import (
     ConvertConfig,
     DataConfig,
@@ -17,24 +17,17 @@ from darts.training.config import (
     RunLoggingConfig,
     TestConfig,
     TrainerConfig,
-    ValidateConfig,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from darts.dataset.reader import Dataset
+    from darts.training.plan import RunSpec
 
 PANEL = "Training"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    app.command(
-        "validate-dataset",
-        rich_help_panel=PANEL,
-        epilog="Example: [bold]darts validate-dataset --train-data-dir data/s2 --deep[/bold]",
-    )(config_options(validate_dataset))
     app.command(
         "train-smp",
         rich_help_panel=PANEL,
@@ -61,29 +54,50 @@ def train_smp(
     common: CommonConfig,
 ) -> None:
     """Train one model on one fold of a dataset."""
-    from darts.training.plan import PreparedRun, plan_run
+    from darts.training.plan import plan_run
     from darts.training.run import run
 
     spec = plan_run(data, hyperparameters, trainer, logging)
     if common.dry_run:
-        counts = PreparedRun(spec).role_counts
-        say(f"would train {spec.run_name} on {counts['train']} patches, with {counts['val']} to validate on.")
+        _say_plan(spec)
         return
     try:
         result = run(spec)
     except Interrupted as stop:
-        raise _with_command(stop) from None
+        raise _with_command(stop, spec.run_id) from None
     say_metrics(f"best checkpoint of {result.run_name} (id {result.run_id}), {result.epochs} epochs", result.metrics)
-    say(f"everything is in {result.directory}")
+    say(f"everything is in {result.directory}; open report.html there in a browser.")
     say_next("darts", "test-smp", "--artifact-dir", logging.artifact_dir, "--run-id", result.run_id)
 
 
-def _with_command(stop: Interrupted) -> Interrupted:
+def _say_plan(spec: "RunSpec") -> None:
+    from darts.training.plan import PreparedRun
+
+    prepared = PreparedRun(spec)
+    counts = prepared.role_counts
+    verb = "go on with" if prepared.resume_from else "train"
+    say(f"would {verb} {spec.run_name} on {counts['train']} patches, with {counts['val']} to validate on.")
+    for hint in prepared.hints:
+        say(hint)
+
+
+def _with_command(stop: Interrupted, run_id: str) -> Interrupted:
     """The interruption, with the command that goes on."""
     if stop.checkpoint is None:
         return stop
-    command = shlex.join(["darts", *sys.argv[1:], "--continue-from-checkpoint", str(stop.checkpoint)])
-    return Interrupted(f"{stop} Go on with: {command}", stop.exit_code, stop.checkpoint)
+    words = [*_without(sys.argv[1:], "--resume", "--continue-from-checkpoint", "--init-weights"), "--resume", run_id]
+    return Interrupted(f"{stop} Go on with: {shlex.join(['darts', *words])}", stop.exit_code, stop.checkpoint)
+
+
+def _without(words: list[str], *flags: str) -> list[str]:
+    """A command line without some flags and their values."""
+    kept, after_flag = [], False
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if not after_flag and name not in flags:
+            kept.append(word)
+        after_flag = name in flags and not equals
+    return kept
 
 
 def test_smp(*, test: TestConfig, common: CommonConfig) -> None:
@@ -112,63 +126,3 @@ def convert_lightning_checkpoint(*, convert: ConvertConfig, common: CommonConfig
     result = conversion.convert(convert)
     say(f"wrote {result.path}; its logits differ from the checkpoint's by at most {result.max_difference:.1e}.")
     say_next("python", "-c", f"from darts.training import load_model; print(load_model({str(result.path)!r})[1])")
-
-
-def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: CommonConfig) -> None:
-    """Check a dataset directory: structure, splits and folds; with --deep every value; fails on what spoils training."""
-    from darts.dataset.check import check_structure
-    from darts.training.splits import count_roles, make_folds, split_test, subsampled
-
-    dataset = check_structure(data.train_data_dir)
-    dataset.channel_indices(data.bands)
-    metadata = subsampled(dataset.metadata, data.subsample)
-    split = split_test(metadata, data)
-    folds = make_folds(metadata.loc[split.trainval], data)
-    _say_dataset(dataset, count_roles(metadata, split, folds))
-    if metadata["empty"].all():
-        raise DatasetError(
-            "training needs positive pixels, but no patch has one; check that the labels lie on the scenes."
-        )
-    if validate.deep and not common.dry_run:
-        _read_everything(dataset)
-    say_next("darts", "train-smp", *flags(data))
-
-
-def _say_dataset(dataset: "Dataset", roles: "Sequence[tuple[str, int, int, int]]") -> None:
-    manifest, metadata = dataset.manifest, dataset.metadata
-    say(
-        f"{dataset.directory}: {len(dataset)} patches of {manifest.patch_size} pixels, "
-        f"{int((~metadata['empty'].astype(bool)).sum())} with positives, {metadata['region'].nunique()} regions; bands "
-        f"{', '.join(manifest.band_names)}"
-    )
-    say_table("patches by role", ("role", "patches", "with positives", "regions"), roles)
-    for role, _, positives, _ in roles:
-        if not positives:
-            say(f"warning: {role} has no patch with a positive pixel.")
-
-
-def _read_everything(dataset: "Dataset") -> None:
-    from rich.progress import Progress
-
-    from darts.core.log import console
-    from darts.dataset.inspection import gather_facts, spoils_training
-
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("reading")
-        facts = gather_facts(dataset, progress=lambda done, total: bar.update(task, completed=done, total=total))
-    for problem in facts.broken[:20]:
-        say(problem)
-    if facts.broken:
-        raise DatasetError(f"{len(facts.broken)} of {len(dataset)} samples break a rule; build the dataset again.")
-    reasons = spoils_training(facts)
-    for reason in reasons:
-        say(reason)
-    if reasons:
-        raise DatasetError(
-            "a training on this dataset would be spoilt; see above why, and in darts inspect-dataset where."
-        )
-    total = facts.total
-    say(
-        f"all {len(dataset)} samples are whole: {total.ignored_share:.2%} of the pixels are ignored, "
-        f"{total.positive_share:.2%} of the others positive."
-    )

@@ -50,6 +50,26 @@ class RunDirectory:
         return self.path / "confusion.parquet"
 
     @property
+    def regions(self) -> Path:
+        """Pixels and metrics by split and region (CSV)."""
+        return self.path / "regions.csv"
+
+    @property
+    def scenes(self) -> Path:
+        """Pixels and metrics by split and scene (CSV)."""
+        return self.path / "scenes.csv"
+
+    @property
+    def throughput(self) -> Path:
+        """Seconds, samples per second and the share of time that was spent waiting, of every epoch (CSV)."""
+        return self.path / "throughput.csv"
+
+    @property
+    def report(self) -> Path:
+        """What is known of the run, on one page (HTML)."""
+        return self.path / "report.html"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
@@ -131,6 +151,20 @@ def run_directory(
     if cv_name is not None:
         return RunDirectory(cross_validation_directory(artifact_dir, cv_name, tune_name).path / folder)
     return RunDirectory((artifact_dir / RUNS if tune_name is None else artifact_dir / tune_name) / folder)
+
+
+def run_place(artifact_dir: Path, run: RunDirectory) -> tuple[str | None, str | None]:
+    """The names of the cross-validation and of the sweep that a run below an artifact directory is part of, if of any.
+
+    The inverse of `run_directory`.
+    """
+    parents = run.path.relative_to(artifact_dir).parts[:-1]
+    if not parents or parents[-1] == RUNS:
+        return None, None
+    if len(parents) == 1:
+        return None, parents[0]
+    folder, cv_name = parents[-2:]
+    return cv_name, None if folder == CROSS_VALIDATIONS else folder
 
 
 def cross_validation_directory(

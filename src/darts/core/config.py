@@ -14,7 +14,10 @@ from pydantic.fields import FieldInfo
 from darts.core.errors import ConfigError
 
 RECORD_KEYS = frozenset(
-    "schema_version n_patches n_bands fingerprint lo hi unit fill versions run_id dataset_fingerprint git_commit".split()
+    (
+        "schema_version n_patches n_bands fingerprint lo hi unit fill versions run_id dataset_fingerprint git_commit "
+        "dropped_for_overlap positive_share"
+    ).split()
 )
 """What the `config.toml` of an artifact records beside settings; such a file can be given as config file."""
 
@@ -55,6 +58,12 @@ Listed = Annotated[tuple[T, ...], BeforeValidator(_listed)]
 def setting_to_flag(name: str) -> str:
     """`batch_size` -> `--batch-size`."""
     return "--" + name.replace("_", "-")
+
+
+def panel_of(model: type[Config], name: str) -> str:
+    """The heading of a setting: that of the class that declares it, where a group is made of several."""
+    declaring = next(cls for cls in reversed(model.__mro__) if name in getattr(cls, "model_fields", {}))
+    return declaring.panel if issubclass(declaring, Config) else model.panel
 
 
 def build_config(model: type[Config], values: Mapping[str, Any]) -> Config:

@@ -1,6 +1,7 @@
 """Reading a dataset directory: what is missing or damaged is an error that names the sample, never zeros."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +13,11 @@ import zarr
 
 from darts.core.errors import ConfigError, DatasetError, one_line
 from darts.core.log import get_logger
+from darts.dataset.chunks import ChunkReader
 from darts.dataset.fingerprint import FINGERPRINTED_COLUMNS, dataset_fingerprint
 from darts.dataset.journal import read_metadata
 from darts.dataset.manifest import Manifest, read_manifest
-from darts.dataset.schema import DATA_STORE, LABEL_CODES, chunk_path
+from darts.dataset.schema import DATA_STORE, LABEL_CODES, chunk_path, compression_of
 
 _log = get_logger(__name__)
 
@@ -50,6 +52,21 @@ class Dataset:
     def _arrays(self) -> dict[str, zarr.Array[Any]]:
         store = self.directory / DATA_STORE
         return {name: zarr.open_array(store / name, mode="r") for name in ("x", "y")}
+
+    @cached_property
+    def _chunks(self) -> ChunkReader | None:
+        """What reads our own layout; None where zarr must."""
+        if self.manifest.schema_version is None:
+            return None
+        x, y = (self._arrays[name] for name in ("x", "y"))
+        compression = compression_of(x, y, self.manifest.scale)
+        if compression is None:
+            return None
+        return ChunkReader(self._store, self._sample_shape, self.manifest.scale, compression)
+
+    @property
+    def _sample_shape(self) -> tuple[int, int, int]:
+        return len(self.manifest.bands), self.manifest.patch_size, self.manifest.patch_size
 
     def channel_indices(self, bands: Sequence[str]) -> list[int]:
         """The channels of x that hold these bands, in this order.
@@ -86,6 +103,52 @@ class Dataset:
             When its chunk is missing or damaged, or holds another code.
         """
         y: np.ndarray = self._read("y", row)
+        self._check_codes(row, y)
+        return y
+
+    def read_into(self, row: int, channels: Sequence[int], x_out: np.ndarray, y_out: np.ndarray) -> None:
+        """Read a sample into buffers of the caller, to the same bits as `read_x` and `read_y`; safe in threads.
+
+        Parameters
+        ----------
+        row
+            The sample.
+        channels
+            Indices of bands, see `channel_indices`.
+        x_out
+            float32 (len(channels), h, w), C-contiguous; becomes the image, in [0, 1].
+        y_out
+            uint8 (h, w), C-contiguous; becomes the label codes.
+
+        Raises
+        ------
+        DatasetError
+            As `read_x` and `read_y` do; the buffers may then hold anything.
+        """
+        self._check_buffers(channels, x_out, y_out)
+        if self._chunks is None:
+            x_out[...] = self.read_x(row)[list(channels)]
+            y_out[...] = self.read_y(row)
+            return
+        self._check_row(row)
+        with self._naming("x", row):
+            self._chunks.read_x(row, channels, x_out)
+        with self._naming("y", row):
+            self._chunks.read_y(row, y_out)
+        self._check_codes(row, y_out)
+
+    def _check_buffers(self, channels: Sequence[int], x_out: np.ndarray, y_out: np.ndarray) -> None:
+        bands, height, width = self._sample_shape
+        for buffer, dtype, shape in (
+            (x_out, np.float32, (len(channels), height, width)),
+            (y_out, np.uint8, (height, width)),
+        ):
+            if buffer.dtype != dtype or buffer.shape != shape or not buffer.flags.c_contiguous:
+                raise ValueError(f"a buffer must be {np.dtype(dtype)} {shape} and C-contiguous.")
+        if channels and not 0 <= min(channels) <= max(channels) < bands:
+            raise IndexError(f"the dataset has {bands} bands, but the channels {list(channels)} were asked for.")
+
+    def _check_codes(self, row: int, y: np.ndarray) -> None:
         if y.max() > max(LABEL_CODES):
             others = sorted(set(np.unique(y).tolist()) - set(LABEL_CODES))
             raise DatasetError(
@@ -94,16 +157,26 @@ class Dataset:
             )
         if self.manifest.schema_version is None and not self.metadata["empty"].iloc[row] and not y.any():
             raise self._damage("y", row, "it is empty, but the metadata says that it has positive pixels")
-        return y
 
-    def _read(self, array: str, row: int) -> np.ndarray:
+    def _check_row(self, row: int) -> None:
         if not 0 <= row < len(self):
             raise IndexError(f"the dataset has {len(self)} samples, but sample {row} was asked for.")
-        if self.manifest.schema_version is not None and not chunk_path(self._store, array, row).exists():
-            raise self._damage(array, row, "its chunk file is missing")
-        try:
+
+    def _read(self, array: str, row: int) -> np.ndarray:
+        self._check_row(row)
+        with self._naming(array, row):
+            if self.manifest.schema_version is not None and not chunk_path(self._store, array, row).exists():
+                raise FileNotFoundError
             return np.asarray(self._arrays[array][row])
-        except Exception as error:  # noqa: BLE001 -- zarr's codecs raise errors of many kinds on damaged bytes
+
+    @contextmanager
+    def _naming(self, array: str, row: int) -> Iterator[None]:
+        """Raise what goes wrong with a chunk as an error that names the sample."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise self._damage(array, row, "its chunk file is missing") from None
+        except Exception as error:  # noqa: BLE001 -- codecs raise errors of many kinds on damaged bytes
             raise self._damage(array, row, f"its chunk can't be decoded ({_named(error)})") from None
 
     @property

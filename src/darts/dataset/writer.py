@@ -23,7 +23,7 @@ import zarr
 
 from darts.core.bands import Band
 from darts.core.errors import DatasetError
-from darts.core.files import flush_to_disk, is_temporary, make_directory, write_text
+from darts.core.files import flush_to_disk, is_temporary, make_directory, write_atomically, write_text
 from darts.dataset.config import PAGE_FILE
 from darts.dataset.fingerprint import content_hash, dataset_fingerprint
 from darts.dataset.journal import Journal, SceneEntry, empty_table, read_journal, read_metadata, write_metadata
@@ -31,6 +31,7 @@ from darts.dataset.lock import LOCK_FILES, single_writer
 from darts.dataset.manifest import Manifest, read_manifest, software_versions, write_manifest
 from darts.dataset.places import cell_of, middle_of
 from darts.dataset.schema import (
+    COMPRESSION,
     CONFIG_FILE,
     DATA_STORE,
     IGNORE,
@@ -40,6 +41,8 @@ from darts.dataset.schema import (
     PATCH_COLUMNS,
     POSITIVE,
     REPORT_FILE,
+    SPLIT_FILE,
+    Compression,
     chunk_path,
     create_arrays,
     create_stage,
@@ -49,8 +52,9 @@ from darts.dataset.schema import (
 
 _STAGING = ".staging"
 _LABELS = "labels"
+_PACKED = "compression"
 _FOLDERS = (_STAGING, DATA_STORE)
-_FILES = (LABELS_FILE, REPORT_FILE, PAGE_FILE, CONFIG_FILE)
+_FILES = (LABELS_FILE, REPORT_FILE, SPLIT_FILE, PAGE_FILE, CONFIG_FILE)
 """What a dataset directory may hold before its first commit, in the order in which it is removed."""
 
 
@@ -86,6 +90,7 @@ class SceneStage:
     scale: int
     scene_key: str
     capacity: int
+    compression: Compression = COMPRESSION
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _attempt: str = ""
     _x: zarr.Array[Any] | None = None
@@ -106,7 +111,8 @@ class SceneStage:
         y_hw
             uint8 label codes, shape (patch_size, patch_size).
         row
-            The columns of `schema.PATCH_COLUMNS` that don't follow from x and y.
+            The columns of `schema.PATCH_COLUMNS` that don't follow from x and y; `geometry` is None, and `crs` empty, where
+            the place of the patch isn't known.
 
         Raises
         ------
@@ -117,7 +123,8 @@ class SceneStage:
         if self._x is None or self._y is None:
             # A cluster may give a task that it believes lost to a second worker: each writes to a place of its own.
             self._attempt = uuid.uuid4().hex[:8]
-            self._x, self._y = create_stage(self.store, self.capacity, len(self.bands), self.patch_size)
+            channels, size = len(self.bands), self.patch_size
+            self._x, self._y = create_stage(self.store, self.capacity, channels, size, self.compression)
         index, stored = len(self._rows), quantise(x_chw, self.scale)
         self._x[index] = stored
         self._y[index] = y_hw
@@ -127,7 +134,7 @@ class SceneStage:
             "empty": not bool((y_hw == POSITIVE).any()),
             "positive_pixels": int((y_hw == POSITIVE).sum()),
             "ignored_pixels": int((y_hw == IGNORE).sum()),
-            "cell_id": cell_of(middle_of(row["geometry"])),
+            "cell_id": "" if row["geometry"] is None else cell_of(middle_of(row["geometry"])),
             "content_hash": content_hash(stored, y_hw),
         }
         self._rows.append({**row, **facts})
@@ -181,7 +188,13 @@ class DatasetWriter:
         """A stage for up to `capacity` patches of one scene; picklable until its first patch."""
         manifest = self.manifest
         return SceneStage(
-            self.directory.absolute(), manifest.bands, manifest.patch_size, manifest.scale, scene_key, capacity
+            directory=self.directory.absolute(),
+            bands=manifest.bands,
+            patch_size=manifest.patch_size,
+            scale=manifest.scale,
+            scene_key=scene_key,
+            capacity=capacity,
+            compression=_compression(manifest),
         )
 
     def commit(self, scene: StagedScene) -> None:
@@ -254,6 +267,20 @@ class DatasetWriter:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
 
+    def write_split(self, roles: Mapping[str, str]) -> None:
+        """Put a split file beside the data, for the patches that are in it; it is no part of the dataset.
+
+        Parameters
+        ----------
+        roles
+            Patch -> `train`, `val` or `test`.
+        """
+        patches = self._table["patch_id"].astype(str)
+        table = pd.DataFrame({"patch_id": patches, "role": patches.map(roles), "fold": 0})
+        write_atomically(
+            self.directory / SPLIT_FILE, lambda path: table.to_parquet(path, compression="zstd", index=False)
+        )
+
     def discard(self) -> None:
         """Remove all that was written; the directory can be used for another dataset."""
         _remove(self.directory)
@@ -319,6 +346,7 @@ def open_writer(
     settings: Mapping[str, Any],
     opening: Opening = Opening.CONTINUE,
     places: frozenset[str] = frozenset(),
+    compression: Compression = COMPRESSION,
 ) -> Iterator[DatasetWriter]:
     """Start a dataset, or go on with one that has the same settings, holding its lock.
 
@@ -334,6 +362,8 @@ def open_writer(
         What to do with a dataset that is there already.
     places
         Names of settings that only say where things lie: what is added may come from elsewhere.
+    compression
+        How chunks are packed; it is a setting as any other, but no hash depends on it.
 
     Raises
     ------
@@ -344,17 +374,23 @@ def open_writer(
     make_directory(directory, DatasetError)
     with single_writer(directory):
         wanted = Journal({**settings, "bands": [b.name for b in bands], "patch_size": patch_size, "overlap": overlap})
-        manifest = Manifest(tuple(bands), patch_size, overlap, settings, software_versions())
+        packed = {_PACKED: compression}
+        manifest = Manifest(tuple(bands), patch_size, overlap, {**settings, **packed}, software_versions())
         if opening is Opening.REPLACE:
             _remove(directory)
         journal = read_journal(directory)
         if journal is None:
             yield _begin(directory, manifest, wanted)
         else:
-            _refuse_other_settings(
-                directory, journal.settings, wanted.settings, places if opening is Opening.APPEND else ()
-            )
+            recorded = {_PACKED: _compression(read_manifest(directory)), **journal.settings}
+            free = places if opening is Opening.APPEND else ()
+            _refuse_other_settings(directory, recorded, {**wanted.settings, **packed}, free)
             yield _resume(directory, journal)
+
+
+def _compression(manifest: Manifest) -> Compression:
+    compression: Compression = manifest.settings.get(_PACKED, COMPRESSION)
+    return compression
 
 
 def _remove(directory: Path) -> None:
@@ -375,7 +411,9 @@ def _begin(directory: Path, manifest: Manifest, journal: Journal) -> DatasetWrit
     write_manifest(directory, manifest)
     shutil.rmtree(directory / DATA_STORE, ignore_errors=True)
     shutil.rmtree(directory / _STAGING, ignore_errors=True)
-    create_arrays(directory / DATA_STORE, 0, len(manifest.bands), manifest.patch_size)
+    create_arrays(
+        directory / DATA_STORE, 0, len(manifest.bands), manifest.patch_size, compression=_compression(manifest)
+    )
     table = empty_table()
     write_metadata(directory, table, journal)
     return DatasetWriter(directory, manifest, journal, table)

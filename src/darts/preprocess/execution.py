@@ -111,7 +111,14 @@ def _open(job: Job, plan: Plan) -> AbstractContextManager[DatasetWriter]:
     opening = Opening.REPLACE if execution.force else Opening.APPEND if execution.append else Opening.CONTINUE
     bands = plan.recipe.bands
     return open_writer(
-        patches.train_data_dir, bands, patches.patch_size, patches.overlap, job.settings, opening, job.places
+        directory=patches.train_data_dir,
+        bands=bands,
+        patch_size=patches.patch_size,
+        overlap=patches.overlap,
+        settings=job.settings,
+        opening=opening,
+        places=job.places,
+        compression=patches.compression,
     )
 
 

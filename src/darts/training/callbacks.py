@@ -1,22 +1,28 @@
-"""What happens beside the steps of a run: checkpoints, early stopping, progress, pictures."""
+"""What happens beside the steps of a run: checkpoints, early stopping, stops from outside, progress, throughput."""
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+import signal
+import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
-import pandas as pd
-import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from darts.core.artifacts import RunDirectory
+from darts.core.errors import Interrupted
+from darts.core.files import write_text
 from darts.core.log import console
-from darts.training.config import FitConfig
-from darts.training.figures import PredictedSample, draw_samples
+from darts.training.averaging import weight_averaging
+from darts.training.config import OptimiserConfig, TrainerConfig
+from darts.training.sample_figures import SampleFigures
 
 MONITOR = "val/JaccardIndex"
-SAMPLES_DRAWN = 4
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNAL_EXIT = 128
 
 
 class ValidateLastEpoch(Callback):
@@ -27,13 +33,15 @@ class ValidateLastEpoch(Callback):
         if trainer.max_epochs and trainer.current_epoch + 1 >= trainer.max_epochs:
             trainer.check_val_every_n_epoch = 1
 
+    on_train_start = on_train_epoch_start  # an epoch that is gone on with has no start
+
 
 class PlainProgress(Callback):
     """One line for each epoch, where no terminal can show a bar."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Say the validation metrics."""
-        if trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" and trainer.is_global_zero:
             metrics = trainer.callback_metrics
             shown = ", ".join(
                 f"{name!s} {float(metrics[name]):.4f}"
@@ -43,100 +51,185 @@ class PlainProgress(Callback):
             console.print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {shown}", highlight=False)
 
 
-class SampleFigures(Callback):
-    """Draw the same few patches, with what is predicted for them, at every n-th validation.
+class BestCheckpoint(ModelCheckpoint):
+    """The checkpoint of the best validation; gone on with elsewhere, the best so far stays the best."""
 
-    Parameters
-    ----------
-    rows
-        Rows to draw.
-    names
-        Row -> what is written above it.
-    bands
-        The channels of x.
-    folder
-        Where the PNG files go.
-    every
-        Draw at every so many validations.
-    """
+    def __init__(self, directory: RunDirectory) -> None:
+        self.best = directory.best_checkpoint
+        super().__init__(
+            dirpath=self.best.parent,
+            filename=self.best.stem,
+            monitor=MONITOR,
+            mode="max",
+            save_top_k=1,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        )
 
-    def __init__(
-        self, rows: Sequence[int], names: Mapping[int, str], bands: Sequence[str], folder: Path, every: int = 1
-    ) -> None:
-        self.rows, self.names, self.bands, self.folder, self.every = set(rows), names, bands, folder, every
-        self._validations = 0
-        self._seen: dict[int, PredictedSample] = {}
-
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,  # noqa: ARG002
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Keep the chosen patches."""
-        for index, row in enumerate(batch["row"].tolist()):
-            if row in self.rows:
-                x, y = (batch[name][index].cpu().numpy() for name in ("x", "y"))
-                probability = torch.sigmoid(outputs[index].float()).cpu().numpy()
-                self._seen[row] = PredictedSample(self.names[row], x, y, probability)
-
-    def on_test_batch_end(self, *arguments: Any, **keywords: Any) -> None:
-        """Keep the chosen patches."""
-        self.on_validation_batch_end(*arguments, **keywords)
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Draw them."""
-        self._validations += 1
-        if (self._validations - 1) % self.every == 0 and self._seen:
-            self._draw(trainer, "val")
-
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Draw them."""
-        self._draw(trainer, "test")
-
-    def _draw(self, trainer: pl.Trainer, stage: str) -> None:
-        epoch = f"-epoch-{trainer.current_epoch + 1:04d}" if trainer.state.fn == "fit" else ""
-        samples = [self._seen[row] for row in sorted(self._seen)]
-        path = draw_samples(samples, self.bands, self.folder / f"{stage}-samples{epoch}.png")
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_figure"):
-                logger.log_figure(f"{stage}-samples", path)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Look for the best checkpoint in this run's folder, wherever it was before."""
+        if state_dict["best_model_path"] and self.best.exists():
+            here = str(self.best)
+            state_dict = state_dict | {
+                "dirpath": self.dirpath,
+                "best_model_path": here,
+                "kth_best_model_path": here,
+                "best_k_models": {here: state_dict["best_model_score"]},
+            }
+        super().load_state_dict(state_dict)
 
 
-def choose_samples(metadata: pd.DataFrame, rows: np.ndarray, count: int = SAMPLES_DRAWN) -> list[int]:
-    """Rows to draw: evenly spread over those with positives, or over all if none has any."""
-    with_positives = [int(row) for row in rows if not metadata.loc[row, "empty"]]
-    chosen = with_positives or [int(row) for row in rows]
-    return [chosen[index] for index in np.unique(np.linspace(0, len(chosen) - 1, count).round().astype(int))]
-
-
-def run_callbacks(directory: RunDirectory, trainer: FitConfig, samples: SampleFigures) -> list[Callback]:
-    """The callbacks of a fit."""
-    callbacks: list[Callback] = [
-        ValidateLastEpoch(),
-        samples,
-        *([] if console.is_terminal else [PlainProgress()]),
-        _checkpoint(directory, directory.best_checkpoint, monitor=MONITOR, mode="max", save_on_train_epoch_end=False),
-        _checkpoint(directory, directory.last_checkpoint, save_on_train_epoch_end=True),
-    ]
-    if trainer.early_stopping_patience:
-        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=trainer.early_stopping_patience))
-    return callbacks
-
-
-def _checkpoint(directory: RunDirectory, path: Path, **when: Any) -> ModelCheckpoint:
+def _last_checkpoint(directory: RunDirectory) -> ModelCheckpoint:
+    last = directory.last_checkpoint
     return ModelCheckpoint(
-        dirpath=directory.checkpoints, filename=path.stem, save_top_k=1, enable_version_counter=False, **when
+        dirpath=last.parent,
+        filename=last.stem,
+        save_top_k=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
     )
 
 
-def sample_figures(
-    metadata: pd.DataFrame, rows: np.ndarray, bands: Sequence[str], folder: Path, every: int = 1
-) -> SampleFigures:
-    """A `SampleFigures` for a few of these rows."""
-    chosen = choose_samples(metadata, rows)
-    names = {row: f"sample {row}, {metadata.loc[row, 'region']!s}" for row in chosen}
-    return SampleFigures(chosen, names, bands, folder, every)
+def _every_n_epochs(directory: RunDirectory, epochs: int) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=directory.checkpoints,
+        filename="epoch-{epoch:04d}",
+        auto_insert_metric_name=False,
+        every_n_epochs=epochs,
+        save_top_k=-1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+class StopOnRequest(Callback):
+    """Ctrl-C, SIGTERM and SIGHUP end a fit after the step, or the validation, that is under way; a second one ends it at once.
+
+    Parameters
+    ----------
+    checkpoint
+        Where the state is kept, so that the next start goes on with the next step.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self._asked: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Listen, where Python allows it."""
+        if threading.current_thread() is threading.main_thread():
+            heeded = [
+                number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+            ]  # not under nohup
+            self._before = {number: signal.signal(number, self._note) for number in heeded}
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Leave signals as they were."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
+        if self._asked is not None:
+            raise SystemExit(_SIGNAL_EXIT + number)
+        self._asked = number
+        console.print("stopping after this step or validation; once more stops at once.", highlight=False)
+
+    def _is_asked(self, trainer: pl.Trainer) -> bool:
+        asked = self._asked is not None
+        return trainer.strategy.reduce_boolean_decision(asked, all=False) if trainer.world_size > 1 else asked
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Save and stop, unless the epoch is about to end."""
+        if not trainer.is_last_batch and self._is_asked(trainer):
+            trainer.save_checkpoint(self.checkpoint)
+            self._stop(f"stopped in epoch {trainer.current_epoch + 1}.")
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Stop between two epochs; the last one is saved."""
+        if self._is_asked(trainer):
+            self._stop(f"stopped after epoch {trainer.current_epoch}.")
+
+    def _stop(self, message: str) -> None:
+        raise Interrupted(message, _SIGNAL_EXIT + (self._asked or signal.SIGTERM), self.checkpoint)
+
+
+class Throughput(Callback):
+    """`throughput.csv`: of each epoch its seconds, samples a second, and the share of time in which a step waited for data."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._samples = 0
+        self._begun = self._ready = self._waited = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the epochs that an earlier start measured."""
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                self._rows = {int(row["epoch"]): dict(row) for row in csv.DictReader(file)}
+        self.on_train_epoch_start(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Begin to count."""
+        self._begun = self._ready = time.perf_counter()
+        self._samples, self._waited = 0, 0.0
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,  # noqa: ARG002
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        batch: Mapping[str, Any],
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Count what was waited for this batch."""
+        self._waited += time.perf_counter() - self._ready
+        self._samples += len(batch["row"])
+
+    def on_train_batch_end(self, *arguments: Any, **keywords: Any) -> None:  # noqa: ARG002
+        """The next batch is waited for from now on."""
+        self._ready = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Write the table anew."""
+        seconds = max(self._ready - self._begun, 1e-9)
+        measured = {
+            "seconds": f"{seconds:.3f}",
+            "samples_per_second": f"{self._samples * trainer.world_size / seconds:.2f}",
+            "waiting_share": f"{self._waited / seconds:.4f}",
+        }
+        self._rows[trainer.current_epoch] = {"epoch": trainer.current_epoch, **measured}
+        if trainer.is_global_zero:
+            text = io.StringIO()
+            writer = csv.DictWriter(text, ["epoch", *measured], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(row for _, row in sorted(self._rows.items()))
+            write_text(self.path, text.getvalue())
+
+
+def run_callbacks(
+    directory: RunDirectory, trainer: TrainerConfig, optimiser: OptimiserConfig, samples: SampleFigures
+) -> list[Callback]:
+    """The callbacks of a fit."""
+    averaging = weight_averaging(optimiser, trainer.max_epochs)
+    patience, every = trainer.early_stopping_patience, trainer.save_every_n_epochs
+    return [
+        *([averaging] if averaging else []),
+        ValidateLastEpoch(),
+        samples,
+        Throughput(directory.throughput),
+        *([] if console.is_terminal else [PlainProgress()]),
+        *([EarlyStopping(MONITOR, mode="max", patience=patience)] if patience else []),
+        BestCheckpoint(directory),
+        _last_checkpoint(directory),
+        *([_every_n_epochs(directory, every)] if every else []),
+        StopOnRequest(directory.last_checkpoint),
+    ]

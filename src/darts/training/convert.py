@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from darts import __version__
-from darts.core.bands import known_bands, nextgen_bands
 from darts.core.config import keyword_settings
-from darts.core.errors import CheckpointError
+from darts.core.errors import CheckpointError, ConfigError
 from darts.core.files import flush_to_disk, make_directory, write_text
 from darts.core.names import random_id, safe_name
-from darts.dataset.schema import IGNORE
-from darts.training.checkpoint import load_checkpoint, model_config, model_state, write_checkpoint
+from darts.training.checkpoint import load_checkpoint, write_checkpoint
 from darts.training.config import ConvertConfig
-from darts.training.metrics import THRESHOLD
-from darts.training.model import ModelSpec, build_model
+from darts.training.normalise import Normalisation
+from darts.training.reload import (
+    MODEL_FRAMEWORK,
+    StoredModel,
+    make_predictor,
+    model_card,
+    read_spec,
+    read_stored_model,
+    today,
+)
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "config.json"
-MODEL_FRAMEWORK = "smp"
 TOLERANCE = 1e-5
 """How far the logits of a converted model may be from those of its checkpoint."""
 
@@ -54,9 +57,7 @@ class Conversion:
 
     name: str
     target: Path
-    spec: ModelSpec
-    described: dict[str, Any]
-    weights: dict[str, torch.Tensor]
+    stored: StoredModel
 
 
 def plan_conversion(config: ConvertConfig) -> Conversion:
@@ -66,15 +67,25 @@ def plan_conversion(config: ConvertConfig) -> Conversion:
     ------
     CheckpointError
         When the checkpoint can't be used, or the target exists.
+    ConfigError
+        When the format has no place for what the model is made of.
     """
-    checkpoint = load_checkpoint(config.lightning_checkpoint)
-    described = model_config(checkpoint, config.lightning_checkpoint)
-    weights = model_state(checkpoint, config.lightning_checkpoint)
-    name = safe_name(config.checkpoint_name or described.get("run_name", config.lightning_checkpoint.stem))
-    target = config.out_directory / (name if config.format == "directory" else f"{name}_{_today()}.ckpt")
+    stored = read_stored_model(config.lightning_checkpoint)
+    if config.format == "darts":
+        _require_plain(stored)
+    name = safe_name(config.checkpoint_name or stored.described.get("run_name", config.lightning_checkpoint.stem))
+    target = config.out_directory / (name if config.format == "directory" else f"{name}_{today()}.ckpt")
     if target.exists():
         raise CheckpointError(f"{target} exists; choose another --checkpoint-name or --out-directory, or remove it.")
-    return Conversion(name, target, ModelSpec.from_dict(described["model"]), described, weights)
+    return Conversion(name, target, stored)
+
+
+def _require_plain(stored: StoredModel) -> None:
+    """The existing pipeline builds a model with `smp.create_model`, and gives it the values of the bands as they are."""
+    method, factory = stored.normalisation.method, stored.spec.factory
+    problem = f"normalisation {method}" if method != "none" else f"the model of {factory}" if factory else None
+    if problem:
+        raise ConfigError(f"--format darts has no place for {problem} of {stored.path}; use --format directory.")
 
 
 def convert(config: ConvertConfig) -> ConvertResult:
@@ -82,17 +93,20 @@ def convert(config: ConvertConfig) -> ConvertResult:
 
     Raises
     ------
-    CheckpointError
+    CheckpointError, ConfigError, ModelError
         When the checkpoint can't be used, the target exists, or what was written doesn't give the same logits.
     """
-    plan = plan_conversion(config)
-    original = _with_weights(plan.spec, plan.weights, config.lightning_checkpoint)
+    plan, factory = plan_conversion(config), getattr(config, "model_factory", None)
+    stored = plan.stored
+    original = make_predictor(stored.spec, stored.weights, stored.normalisation, stored.path, model_factory=factory)
     make_directory(config.out_directory, CheckpointError)
-    write = _write_directory if config.format == "directory" else _write_darts_file
     partial = plan.target.with_name(f".partial-{random_id()}-{plan.target.name}")
     try:
-        write(plan, partial)
-        difference = _compare(original, partial, plan.described.get("patch_size") or 256)
+        if config.format == "directory":
+            _write_directory(stored.weights, model_card(stored, plan.name, original.multiple), partial)
+        else:
+            _write_darts_file(plan, partial)
+        difference = _compare(original, load_model(partial, factory)[0], stored)
         partial.rename(plan.target)
         flush_to_disk(plan.target.parent)
     finally:
@@ -104,57 +118,24 @@ convert_lightning_checkpoint = keyword_settings(convert)
 """Convert a checkpoint; the keywords are the flags of `darts convert-lightning-checkpoint`, with underscores."""
 
 
-def _today() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%d}"
-
-
-def _card(plan: Conversion) -> dict[str, Any]:
-    """What `config.json` says."""
-    described = plan.described
-    return {
-        "name": plan.name,
-        "model_framework": MODEL_FRAMEWORK,
-        "model": plan.spec.as_dict(),
-        "bands": _bands(described),
-        "patch_size": described.get("patch_size"),
-        "threshold": THRESHOLD,
-        "output": "logits (n, 1, h, w); the probability is their sigmoid",
-        "ignore": {
-            "label": IGNORE,
-            "rule": "a pixel without a value in a band holds the fill of the band, and its prediction is not to be used",
-        },
-        "provenance": {
-            "darts": __version__,
-            "time": _today(),
-            **{key: described.get(key) for key in ("run_name", "run_id", "dataset_fingerprint", "settings")},
-        },
-    }
-
-
-def _bands(described: dict[str, Any]) -> list[dict[str, Any]]:
-    """Bands in order with lo, hi, unit and fill; darts-nextgen's own ranges where the checkpoint doesn't say them."""
-    scaling = described.get("scaling", {})
-    known = {band.name: band.as_dict() for band in nextgen_bands(known_bands())}
-    return [{"name": name, **scaling.get(name, known.get(name, {}))} for name in described["bands"]]
-
-
-def _write_directory(plan: Conversion, target: Path) -> None:
+def _write_directory(weights: dict[str, torch.Tensor], card: dict[str, Any], target: Path) -> None:
     target.mkdir()
-    save_file({name: tensor.contiguous() for name, tensor in plan.weights.items()}, target / WEIGHTS_FILE)
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, target / WEIGHTS_FILE)
     flush_to_disk(target / WEIGHTS_FILE)
-    card = _card(plan) | {"weights_sha256": _sha256(target / WEIGHTS_FILE)}
+    card = card | {"weights_sha256": _sha256(target / WEIGHTS_FILE)}
     write_text(target / CARD_FILE, json.dumps(card, indent=2) + "\n")
 
 
 def _write_darts_file(plan: Conversion, target: Path) -> None:
+    model = plan.stored.spec.as_dict()
     config = {
-        "model": plan.spec.as_dict(),
-        "bands": list(plan.described["bands"]),
-        "time": _today(),
+        "model": model | model.pop("options", {}),  # the pipeline hands all of it to `smp.create_model`
+        "bands": list(plan.stored.described["bands"]),
+        "time": today(),
         "name": plan.name,
         "model_framework": MODEL_FRAMEWORK,
     }
-    write_checkpoint({"config": config, "statedict": plan.weights}, target)
+    write_checkpoint({"config": config, "statedict": plan.stored.weights}, target)
 
 
 def _remove(path: Path) -> None:
@@ -164,25 +145,44 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+def load_model(path: str | Path, model_factory: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """Load a converted model of either format; nothing in it is executed.
+
+    Parameters
+    ----------
+    path
+        The model directory, or the `.ckpt` file.
+    model_factory
+        The function that the model was trained with, if it was with one: `package.module:function`. What a model names is
+        never run by itself.
 
     Returns
     -------
     nn.Module
-        In evaluation mode: x (n, bands, h, w) in [0, 1] -> logits (n, 1, h, w).
+        In evaluation mode: x (n, bands, h, w) in [0, 1] -> logits (n, 1, h, w). It normalises, pads and crops by itself, so
+        that h and w may be any.
     dict
-        What the model says of itself: `model`, `bands`, and for the directory format scaling, patch size, threshold and
-        provenance.
+        What the model says of itself: `model`, `bands`, and for the directory format scaling, normalisation, padding, patch
+        size, threshold and provenance.
 
     Raises
     ------
     CheckpointError
         When it is neither format, or damaged.
+    ModelError
+        When it can't be built, or was made by a function that isn't `model_factory`.
     """
     path = Path(path)
     card, weights = _read_directory(path) if path.is_dir() else _read_darts_file(path)
-    return _with_weights(ModelSpec.from_dict(card["model"]), weights, path), card
+    predictor = make_predictor(
+        read_spec(card.get("model"), path),
+        weights,
+        Normalisation.from_dict(card.get("normalisation")),
+        path,
+        multiple=card.get("padding"),
+        model_factory=model_factory,
+    )
+    return predictor, card
 
 
 def _sha256(path: Path) -> str:
@@ -208,23 +208,11 @@ def _read_darts_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor
     return content["config"], content["statedict"]
 
 
-def _with_weights(spec: ModelSpec, weights: dict[str, torch.Tensor], path: Path) -> nn.Module:
-    model = build_model(spec)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError:
-        raise CheckpointError(
-            f"the weights in {path} don't fit the model that it describes; use another one."
-        ) from None
-    return model.eval()
-
-
-def _compare(original: nn.Module, target: Path, patch_size: int) -> float:
-    model, card = load_model(target)
+def _compare(original: nn.Module, converted: nn.Module, stored: StoredModel) -> float:
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(2, len(card["bands"]), patch_size, patch_size, generator=generator)
+    x = torch.rand(2, stored.spec.in_channels, stored.patch_size, stored.patch_size, generator=generator)
     with torch.no_grad():
-        difference = float((original(x) - model(x)).abs().max())
+        difference = float((original(x) - converted(x)).abs().max())
     if not difference <= TOLERANCE:
         raise CheckpointError(
             f"the converted model gives logits that differ by {difference:.2g} from those of the checkpoint."

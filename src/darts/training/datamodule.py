@@ -1,187 +1,202 @@
 """Patches in batches: which rows, in which order, and how they are augmented."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import DataLoader, Sampler
-from torch.utils.data import Dataset as TorchDataset
 
 from darts.core.config import keyword_settings
 from darts.core.log import get_logger
 from darts.core.seeds import derive_seed
-from darts.dataset.reader import Dataset, open_dataset
+from darts.dataset.joined import JoinedDataset, open_datasets
+from darts.dataset.schema import IGNORE
 from darts.training.augment import augment
-from darts.training.config import AUGMENTATIONS, DataConfig, Hyperparameters, TrainerConfig
-from darts.training.splits import Fold, Split, choose_fold, require_trainable, split_test, subsampled
+from darts.training.config import AUGMENTATIONS, DEFAULT_AUGMENTATIONS, DataConfig, Hyperparameters, TrainerConfig
+from darts.training.leakage import Division, divide
+from darts.training.loader import Draw, PatchLoader
+from darts.training.sampling import PADDING, InOrder, Share, Shuffled, draw_probabilities
+from darts.training.split_files import split_table
+from darts.training.splits import Fold, Split, subsampled
 
 _log = get_logger(__name__)
 
-EpochRow = tuple[int, int]
-"""Epoch and row: what a sample depends on, whichever process reads it."""
 
+class PatchSamples:
+    """Reads one sample into buffers, augmented or not; what comes out depends on the draw alone, not on the thread.
 
-class PatchSampler(Sampler[EpochRow]):
-    """Rows in order, or shuffled by (seed, epoch); each comes with its epoch."""
-
-    def __init__(self, rows: np.ndarray, shuffle_seed: int | None = None, first_epoch: int = 0) -> None:
-        self.rows = rows
-        self.shuffle_seed = shuffle_seed
-        self.epoch = first_epoch  # Lightning begins to draw before it sets the epoch that it goes on with
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        """Rows in an epoch."""
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[EpochRow]:
-        """One epoch."""
-        rows = self.rows
-        if self.shuffle_seed is not None:
-            rows = np.random.default_rng(derive_seed(self.shuffle_seed, "order", self.epoch)).permutation(rows)
-        return ((self.epoch, int(row)) for row in rows)
-
-
-class PatchSamples(TorchDataset[dict[str, Any]]):
-    """Samples of a dataset as tensors.
-
-    A sample is a dict of `x` float32 (bands, h, w) in [0, 1], `y` uint8 (h, w), `row` int, and `group` int, the index of its
-    region.
+    Parameters
+    ----------
+    dataset, bands
+        What is read.
+    augmentations
+        Names of `augment`; none for validation and test.
+    seed
+        Seeds the augmentation, together with epoch, row and repeat.
     """
 
-    def __init__(
-        self, dataset: Dataset, bands: tuple[str, ...], groups: np.ndarray, augmentations: tuple[str, ...], seed: int
-    ) -> None:
+    def __init__(self, dataset: JoinedDataset, bands: Sequence[str], augmentations: Sequence[str], seed: int) -> None:
         self.dataset = dataset
         self.channels = dataset.channel_indices(bands)
-        self.groups = groups
         self.augmentations = augmentations
         self.seed = seed
         self.memory: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def load(self, rows: np.ndarray) -> None:
         """Keep these rows in memory."""
-        self.memory.update({int(row): self._read(int(row)) for row in rows if int(row) not in self.memory})
+        size = self.dataset.patch_size
+        for row in map(int, rows):
+            x, y = np.empty((len(self.channels[0]), size, size), np.float32), np.empty((size, size), np.uint8)
+            self.dataset.read_into(row, self.channels, x, y)
+            self.memory[row] = x, y
 
-    def _read(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.dataset.read_x(row)[self.channels], self.dataset.read_y(row)
-
-    def __getitem__(self, key: EpochRow) -> dict[str, Any]:
-        """The sample of an (epoch, row)."""
-        epoch, row = key
-        x, y = self.memory[row] if row in self.memory else self._read(row)
-        if self.augmentations:
-            rng = np.random.default_rng(derive_seed(self.seed, "augment", epoch, row))
-            x, y = augment(x, y, self.augmentations, rng)
-        return {"x": torch.from_numpy(x), "y": torch.from_numpy(y), "row": row, "group": int(self.groups[row])}
+    def __call__(self, draw: Draw, x_out: np.ndarray, y_out: np.ndarray) -> None:
+        """Read a draw into float32 (bands, h, w) in [0, 1] and label codes uint8 (h, w)."""
+        if draw.row in self.memory:
+            x, y = self.memory[draw.row]
+            np.copyto(x_out, x)
+            np.copyto(y_out, y)
+        else:
+            self.dataset.read_into(draw.row, self.channels, x_out, y_out)
+        if draw.repeat == PADDING:
+            y_out.fill(IGNORE)
+        elif self.augmentations:
+            rng = np.random.default_rng(derive_seed(self.seed, "augment", draw.epoch, draw.row, draw.repeat))
+            augment(x_out, y_out, self.augmentations, rng)
 
 
 class PatchDataModule(pl.LightningDataModule):
-    """The train, val and test patches of one fold of a dataset.
+    """The train, val and test patches of one fold of one or more datasets.
+
+    A batch is a dict of `x` float32 (n, bands, h, w) in [0, 1], `y` uint8 (n, h, w) and `row` int64 (n), the row of the
+    metadata.
 
     Parameters
     ----------
     data, hyperparameters, trainer
-        Of the hyperparameters it reads `batch_size` and `augment`; of the trainer `num_workers` and `random_seed`.
+        Of the hyperparameters it reads `batch_size` and how patches are drawn and augmented; of the trainer `num_workers`,
+        `random_seed` and `limit_val_patches`.
 
     Raises
     ------
     DatasetError, ConfigError, RunError
-        When the dataset can't be opened, or can't be divided so that training makes sense.
+        When a dataset can't be opened, or can't be divided so that training makes sense.
     """
 
     def __init__(self, data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig) -> None:
         super().__init__()
         self.data, self.hyperparameters, self.settings = data, hyperparameters, trainer
         self.first_epoch = 0
-        self.dataset = open_dataset(data.train_data_dir)
-        self.bands = data.bands or self.dataset.manifest.band_names
-        self.dataset.channel_indices(self.bands)
-        self.regions = tuple(sorted(self.metadata["region"].astype(str).unique()))
+        self.dataset = open_datasets(data.train_data_dir)
+        self.bands = data.bands or self.dataset.band_names
+        self.dataset.bands(self.bands)
 
     @cached_property
     def metadata(self) -> pd.DataFrame:
         """The rows in use."""
-        return subsampled(self.dataset.metadata, self.data.subsample)
+        return subsampled(with_shares(self.dataset.metadata, self.dataset.patch_size), self.data.subsample)
 
     @cached_property
+    def division(self) -> Division:
+        """Test rows, train and val rows, and what of them shares ground or content."""
+        if self.data.data_split_method == "none" and self.data.split_file is None:
+            _log.warning("without --data-split-method the test split is the train split: test figures say nothing new.")
+        division = divide(self.metadata, self.data, self.dataset.patch_size)
+        for line in division.lines():
+            _log.warning(line)
+        return division
+
+    @property
     def split(self) -> Split:
         """Test rows and the others."""
-        if self.data.data_split_method == "none":
-            _log.warning("without --data-split-method the test split is the train split: test figures say nothing new.")
-        return split_test(self.metadata, self.data)
+        return self.division.split
 
-    @cached_property
+    @property
     def fold_rows(self) -> Fold:
         """Train and val rows."""
-        trainval = self.metadata.loc[self.split.trainval]
-        fold = choose_fold(trainval, self.data)
-        for doubt in require_trainable(trainval, fold):
-            _log.warning(doubt)
-        return fold
-
-    def roles(self) -> pd.DataFrame:
-        """The role of every row in use: columns row, sample_id, region, role; a row that has two roles comes twice."""
-        parts = {"train": self.fold_rows.train, "val": self.fold_rows.val, "test": self.split.test}
-        tables = [
-            self.metadata.loc[rows, ["sample_id", "region"]]
-            .astype(str)
-            .assign(role=role)
-            .rename_axis("row")
-            .reset_index()
-            for role, rows in parts.items()
-        ]
-        return pd.concat(tables, ignore_index=True)
-
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Batches of the train rows, shuffled and augmented."""
-        rows, seed = self.fold_rows.train, self.settings.random_seed
-        return self._loader(PatchSampler(rows, seed, self.first_epoch), augmentations=self._augmentations())
-
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Batches of the val rows, in order."""
-        return self._loader(PatchSampler(self.fold_rows.val))
-
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Batches of the test rows, in order."""
-        return self._loader(PatchSampler(self.split.test))
-
-    def _augmentations(self) -> tuple[str, ...]:
-        chosen = self.hyperparameters.augment
-        if isinstance(chosen, bool):
-            return AUGMENTATIONS if chosen else ()
-        return chosen
+        return self.division.fold
 
     @cached_property
-    def _groups(self) -> np.ndarray:
-        """The index of its region for every row of the dataset (-1 for rows not in use)."""
-        return pd.Categorical(self.dataset.metadata["region"].astype(str), categories=self.regions).codes
+    def validated(self) -> np.ndarray:
+        """The val rows that are looked at during training, spread evenly over all of them."""
+        rows, limit = self.fold_rows.val, self.settings.limit_val_patches
+        if limit is None or limit >= len(rows):
+            return rows
+        return rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
 
-    def _loader(self, sampler: PatchSampler, augmentations: tuple[str, ...] = ()) -> DataLoader[dict[str, Any]]:
-        seed, size, workers = self.settings.random_seed, self.hyperparameters.batch_size, self.settings.num_workers
-        samples = PatchSamples(self.dataset, self.bands, self._groups, augmentations, seed)
+    @cached_property
+    def augmentations(self) -> tuple[str, ...]:
+        """What train patches are augmented with."""
+        chosen = self.hyperparameters.augment
+        if isinstance(chosen, bool):
+            return DEFAULT_AUGMENTATIONS if chosen else ()
+        return tuple(name for name in AUGMENTATIONS if name in chosen)
+
+    def roles(self) -> pd.DataFrame:
+        """The role of every row in use, as a split file holds it; a row that has two roles comes twice."""
+        table = split_table(self.metadata, self.split, [self.fold_rows])
+        shares = [name for name in ("positive_fraction", "ignored_fraction") if name in self.metadata.columns]
+        return table.join(self.metadata[shares], on="row")
+
+    def train_dataloader(self) -> PatchLoader:
+        """Batches of the train rows, shuffled and augmented."""
+        rows, seed = self.fold_rows.train, self.settings.random_seed
+        count = self.hyperparameters.samples_per_epoch or len(rows)
+        probabilities = draw_probabilities(self.metadata.loc[rows], self.hyperparameters)
+        draws = Shuffled(rows, count, seed, probabilities, self._share())
+        draws.set_epoch(self.first_epoch)  # Lightning begins to draw before it sets the epoch that it goes on with
+        return self._loader(draws, rows, self.augmentations)
+
+    def train_rows_loader(self) -> PatchLoader:
+        """Batches of the train rows as they are: each once, in order, not augmented."""
+        rows = self.fold_rows.train
+        return self._loader(InOrder(rows, Share()), rows)
+
+    def val_dataloader(self) -> PatchLoader:
+        """Batches of the val rows, in order; during training, of `validated`."""
+        is_training = self.trainer is not None and self.trainer.state.fn == "fit"
+        rows = self.validated if is_training else self.fold_rows.val
+        return self._loader(InOrder(rows, self._share()), rows)
+
+    def test_dataloader(self) -> PatchLoader:
+        """Batches of the test rows, in order."""
+        return self._loader(InOrder(self.split.test, self._share()), self.split.test)
+
+    def _share(self) -> Share:
+        trainer = self.trainer
+        return Share(trainer.global_rank, trainer.world_size) if trainer is not None else Share()
+
+    def _loader(self, draws: InOrder | Shuffled, rows: np.ndarray, augmentations: Sequence[str] = ()) -> PatchLoader:
+        samples = PatchSamples(self.dataset, self.bands, augmentations, self.settings.random_seed)
         if self.data.in_memory:
-            samples.load(sampler.rows)
-        is_training = sampler.shuffle_seed is not None
-        return DataLoader(
+            samples.load(rows)
+        return PatchLoader(
             samples,
-            batch_size=size,
-            sampler=sampler,
-            num_workers=workers,
-            persistent_workers=workers > 0,
+            draws,
+            batch_size=self.hyperparameters.batch_size,
+            channels=len(self.bands),
+            patch_size=self.dataset.patch_size,
+            num_workers=self.settings.num_workers,
             pin_memory=torch.cuda.is_available(),
             # A last batch of one patch would fail in the batch norms behind a global pooling.
-            drop_last=is_training and len(sampler) > size and len(sampler) % size == 1,
-            # A generator of its own, so that loading draws nothing from the one that dropout uses.
-            generator=torch.Generator().manual_seed(derive_seed(seed, "loader")),
+            drop_single=isinstance(draws, Shuffled),
         )
+
+
+def with_shares(metadata: pd.DataFrame, patch_size: int) -> pd.DataFrame:
+    """The metadata with the columns `positive_fraction` and `ignored_fraction`, where pixels were counted.
+
+    The first is the share of positives among the pixels that are not ignored, 0 where all are.
+    """
+    if not {"positive_pixels", "ignored_pixels"} <= set(metadata.columns):
+        return metadata
+    seen = patch_size**2 - metadata["ignored_pixels"]
+    return metadata.assign(
+        positive_fraction=(metadata["positive_pixels"] / seen.clip(lower=1)).astype(float),
+        ignored_fraction=metadata["ignored_pixels"] / patch_size**2,
+    )
 
 
 DartsDataModule = keyword_settings(PatchDataModule)

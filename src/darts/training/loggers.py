@@ -1,4 +1,4 @@
-"""Where the metrics of a run go: a CSV file always, Weights & Biases when asked for."""
+"""Where the metrics of a run go: a CSV file always, TensorBoard and Weights & Biases when asked for."""
 
 import csv
 import io
@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from darts.core.errors import one_line
+from darts.core.errors import ConfigError, one_line
 from darts.core.files import write_text
 from darts.core.log import get_logger
 
@@ -87,6 +88,7 @@ class WandbTracker(Logger):
         entity: str | None,
         group: str | None = None,
         job_type: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self._directory = directory
@@ -100,7 +102,8 @@ class WandbTracker(Logger):
             "job_type": job_type,
             "dir": str(directory),
         }
-        self._guarded(self._start)
+        self._settings = dict(settings or {})
+        self._is_started = False
 
     @property
     def name(self) -> str:
@@ -121,6 +124,13 @@ class WandbTracker(Logger):
             _log.warning("Weights & Biases failed, training goes on without it: %s", one_line(error))
             self._run = None
 
+    @rank_zero_only
+    def start(self) -> None:
+        """Begin the run, once; in the process that logs."""
+        if not self._is_started:
+            self._is_started = True
+            self._guarded(self._start)
+
     def _start(self) -> None:
         import wandb
 
@@ -130,12 +140,12 @@ class WandbTracker(Logger):
         if mode == "offline" and "WANDB_MODE" not in os.environ:
             _log.warning("Weights & Biases has no API key (see: wandb login), so the run is kept offline.")
         try:
-            self._run = wandb.init(**self._identity, mode=mode, settings=settings)
+            self._run = wandb.init(**self._identity, config=self._settings, mode=mode, settings=settings)
         except Exception as error:  # noqa: BLE001 -- no network, no server, wrong key: all end offline
             reason = one_line(error, 120)
             _log.warning("Weights & Biases can't be reached (%s), so the run is kept offline.", reason)
             wandb.teardown()  # the failed start still holds the id
-            self._run = wandb.init(**self._identity, mode="offline", settings=settings)
+            self._run = wandb.init(**self._identity, config=self._settings, mode="offline", settings=settings)
 
     @staticmethod
     def _has_key() -> bool:
@@ -146,18 +156,21 @@ class WandbTracker(Logger):
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Send the settings."""
+        self.start()
         if self._run is not None:
             self._guarded(lambda: self._run.config.update(dict(params), allow_val_change=True))
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Send metrics."""
+        self.start()
         if self._run is not None:
             self._guarded(lambda: self._run.log({**metrics, "trainer/global_step": step}))
 
     @rank_zero_only
     def log_figure(self, name: str, path: Path) -> None:
         """Send a PNG file."""
+        self.start()
         if self._run is not None:
             import wandb
 
@@ -174,6 +187,30 @@ class WandbTracker(Logger):
         finishing.join(self.FINISH_SECONDS)
         if offline:
             _log.warning("send the offline run later with: wandb sync %s", self._directory / "wandb" / "offline-run-*")
+
+
+class EventFiles(TensorBoardLogger):
+    """Event files for TensorBoard, in a folder of the run."""
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            super().__init__(str(directory), name="", version="tensorboard", default_hp_metric=False)
+        except ModuleNotFoundError:
+            raise ConfigError(
+                "--tensorboard needs the package tensorboard, which isn't installed; install darts[tensorboard], or leave "
+                "the flag out."
+            ) from None
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Settings are written by the run itself."""
+
+    @rank_zero_only
+    def log_figure(self, name: str, path: Path) -> None:
+        """Add a PNG file."""
+        from matplotlib.image import imread
+
+        self.experiment.add_image(name, imread(path)[..., :3], dataformats="HWC")
 
 
 def copy_epochs(source: Path, target: Path, before: int) -> None:

@@ -1,7 +1,7 @@
 """The LightningModule: model, loss, optimiser, and the metrics of every epoch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,11 +11,16 @@ from torch import nn
 from darts.core.errors import RunError
 from darts.core.seeds import derive_seed
 from darts.training.config import Hyperparameters
-from darts.training.losses import FocalLossIgnoring
-from darts.training.metrics import PixelStatistics, Statistics, named_metrics
-from darts.training.model import ModelSpec, build_model
+from darts.training.instances import InstanceStatistics
+from darts.training.losses import make_loss
+from darts.training.metrics import THRESHOLD, PixelStatistics, Statistics, named_metrics
+from darts.training.model import ModelSpec, build_model, predict_logits, set_encoder_trainable
+from darts.training.normalise import Normalisation, Normaliser
+from darts.training.optim import Duration, make_optimizer, make_schedule
+from darts.training.supervision import DeepSupervision
 
 Batch = Mapping[str, torch.Tensor]
+_PARTIAL = "train_statistics"
 
 
 class SegmentationModule(pl.LightningModule):
@@ -24,68 +29,105 @@ class SegmentationModule(pl.LightningModule):
     Parameters
     ----------
     config
-        JSON-able, and stored in every checkpoint: `model` (a `ModelSpec`), `bands`, and what a reader should know of the
-        run.
+        JSON-able, and stored in every checkpoint: `model` (a `ModelSpec`), `bands`, `normalisation`, and what a reader
+        should know of the run.
     hyperparameters
         JSON-able `Hyperparameters`.
-    regions
-        Names of the groups that batches refer to.
+    rows
+        Number of rows of the metadata, which batches refer to.
     random_seed
-        Seeds what the model draws in an epoch (dropout), anew for each epoch.
+        Seeds what the model draws in a step (dropout), anew for each step.
     encoder_weights
         Pretrained weights to begin with.
+    pos_weight
+        Weight of positive pixels in bce.
+    model_factory
+        The function that a checkpoint or the user may build the model with.
+    matching_iou
+        From which on two objects are the same one.
     """
 
     def __init__(
         self,
         config: dict[str, Any],
         hyperparameters: dict[str, Any],
-        regions: Sequence[str] = ("",),
+        rows: int = 1,
         random_seed: int = 0,
         encoder_weights: str | None = None,
+        pos_weight: float | None = None,
+        model_factory: str | None = None,
+        matching_iou: float = 0.5,
     ) -> None:
         super().__init__()
         json.dumps([config, hyperparameters])  # a checkpoint with anything else can't be loaded safely
         self.save_hyperparameters("config", "hyperparameters")
-        self.spec = ModelSpec.from_dict(config["model"])
-        self.model: nn.Module = build_model(self.spec, encoder_weights).to(memory_format=torch.channels_last)
         self.settings = Hyperparameters.model_validate(hyperparameters)
-        self.criterion = FocalLossIgnoring(self.settings.focal_loss_alpha, self.settings.focal_loss_gamma)
-        self.regions = tuple(regions)
+        self.spec = ModelSpec.from_dict(config["model"])
+        model = build_model(self.spec, encoder_weights, model_factory)
+        self.model: nn.Module = model.to(memory_format=torch.channels_last)
+        self.normaliser = Normaliser(Normalisation.from_dict(config.get("normalisation")))
+        self.criterion = make_loss(self.settings, pos_weight)
+        self.supervision = DeepSupervision(self.model) if self.settings.deep_supervision else None
         self.random_seed = random_seed
-        self.pixels = nn.ModuleDict({stage: PixelStatistics(len(regions)) for stage in ("train_", "val_", "test_")})
+        self.matching_iou = matching_iou
+        self.pixels = nn.ModuleDict({stage: PixelStatistics(rows) for stage in ("train_", "val_", "test_")})
         self.statistics: dict[str, Statistics] = {}
+        self.instances = InstanceStatistics(THRESHOLD, matching_iou)
+        self.metrics: dict[str, dict[str, float]] = {}
+        self._partial: dict[str, torch.Tensor] | None = None
 
     def forward(self, x_nchw: torch.Tensor) -> torch.Tensor:
         """Logits (n, h, w) of images (n, bands, h, w) in [0, 1]."""
-        logits: torch.Tensor = self.model(x_nchw.to(memory_format=torch.channels_last))
-        return logits.squeeze(1)
+        return predict_logits(self.model, self.normaliser, x_nchw)
 
     def _step(self, batch: Batch, stage: str) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self(batch["x"])
         loss = self.criterion(logits, batch["y"])
+        self._require_finite(loss, batch)
+        self._pixels(stage).update(
+            logits.detach(), batch["y"], loss.detach(), batch["row"], with_curves=stage != "train"
+        )
+        return loss, logits.detach()
+
+    def _require_finite(self, loss: torch.Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):
-            rows = batch["row"].tolist()
             raise RunError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch} at the samples {rows}; lower "
+                f"the loss became {loss.item()} in epoch {self.current_epoch} at the samples {batch['row'].tolist()}; lower "
                 "--learning-rate, and check the data with: darts validate-dataset --deep."
             )
-        self._pixels(stage).update(logits.detach(), batch["y"], loss, batch["group"])
-        return loss, logits.detach()
 
     def _pixels(self, stage: str) -> PixelStatistics:
         pixels = self.pixels[f"{stage}_"]  # the underscore: a module may not be called `train`
         assert isinstance(pixels, PixelStatistics)
         return pixels
 
+    def on_train_start(self) -> None:
+        """Go on counting where a stopped epoch was left."""
+        self._freeze()
+        if self._partial is not None:
+            self._pixels("train").restore(self._partial)
+            self._partial = None
+
     def on_train_epoch_start(self) -> None:
-        """Draw the same numbers in an epoch, whether training began before it or at it, and log its learning rate."""
-        torch.manual_seed(derive_seed(self.random_seed, "model", self.current_epoch))
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        """Train the encoder, or not yet."""
+        self._freeze()
+
+    def _freeze(self) -> None:
+        if self.settings.freeze_encoder_epochs:
+            set_encoder_trainable(self.model, self.current_epoch >= self.settings.freeze_encoder_epochs)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Draw the same numbers in a step, whether training began before it or at it."""
+        torch.manual_seed(
+            derive_seed(self.random_seed, "model", self.current_epoch, batch_idx, self.trainer.global_rank)
+        )
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
         """Loss of a batch."""
         loss, _ = self._step(batch, "train")
+        if self.supervision is not None:
+            loss = loss + self.supervision.auxiliary_loss(self.criterion, batch["y"])
+            self._require_finite(loss, batch)
         self.log("train/loss_step", loss, on_step=True, on_epoch=False, prog_bar=True)
         return loss
 
@@ -95,28 +137,48 @@ class SegmentationModule(pl.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
         """Logits of a batch."""
-        return self._step(batch, "test")[1]
+        logits = self._step(batch, "test")[1]
+        probabilities = torch.sigmoid(logits.float()).cpu().numpy()
+        for probability, y in zip(probabilities, batch["y"].cpu().numpy(), strict=True):
+            self.instances.add(probability, y)
+        return logits
 
     def on_train_epoch_end(self) -> None:
-        """Log the metrics of the epoch."""
-        self._log_epoch("train")
+        """Log the metrics of the epoch, and its learning rate."""
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._end_epoch("train")
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the epoch."""
-        self._log_epoch("val")
+        self._end_epoch("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics of the epoch."""
-        self._log_epoch("test")
+        """Log the metrics of the epoch, and those of objects."""
+        self._end_epoch("test", {f"test/{name}": value for name, value in self.instances.metrics().items()})
 
-    def _log_epoch(self, stage: str) -> None:
+    def _end_epoch(self, stage: str, more: Mapping[str, float] | None = None) -> None:
         pixels = self._pixels(stage)
         self.statistics[stage] = pixels.statistics()
         pixels.reset()
-        for name, value in named_metrics(stage, self.statistics[stage]).items():
+        self.metrics[stage] = named_metrics(stage, self.statistics[stage]) | dict(more or {})
+        for name, value in self.metrics[stage].items():
             self.log(name, torch.tensor(value, dtype=torch.float64), prog_bar=name == "val/JaccardIndex")
 
-    def configure_optimizers(self) -> tuple[list[Any], list[Any]]:
-        """AdamW, and a learning rate that decays by `gamma` after each epoch."""
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.settings.learning_rate)
-        return [optimizer], [torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=self.settings.gamma)]
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what was counted of an epoch that isn't over."""
+        pixels = self._pixels("train")
+        if pixels.update_called:
+            checkpoint[_PARTIAL] = pixels.counted()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what was counted of an epoch that isn't over."""
+        self._partial = checkpoint.get(_PARTIAL)
+
+    def configure_optimizers(self) -> Any:
+        """What the settings name."""
+        trainer = self.trainer
+        epochs = trainer.max_epochs or 1
+        duration = Duration(epochs, int(trainer.estimated_stepping_batches), trainer.check_val_every_n_epoch or 1)
+        optimizer = make_optimizer(self.settings, self.parameters())
+        schedule = make_schedule(self.settings, optimizer, duration)
+        return {"optimizer": optimizer} | ({"lr_scheduler": schedule} if schedule else {})

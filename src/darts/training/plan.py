@@ -1,5 +1,7 @@
 """The plan of a run, and every check of it that needs no training."""
 
+import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,27 +12,38 @@ import lightning.pytorch as pl
 from darts.core.artifacts import RunDirectory, run_directory
 from darts.core.config import Config, resolved_settings
 from darts.core.errors import CheckpointError, RunError
+from darts.core.log import get_logger
 from darts.core.names import random_id, random_name
-from darts.training.checkpoint import load_checkpoint, model_config
+from darts.training.checkpoint import load_checkpoint, model_config, model_state
 from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, RunLoggingConfig, TrainerConfig
 from darts.training.datamodule import PatchDataModule
-from darts.training.devices import resolve_devices
-from darts.training.model import ModelSpec, require_model_takes
+from darts.training.devices import Placement, place_run
+from darts.training.hints import hints
+from darts.training.model import ModelSpec, build_model, require_model_takes
 from darts.training.module import SegmentationModule
+from darts.training.normalise import Normalisation, normalisation_from, statistics_from_counts
+from darts.training.runs import find_run
+from darts.training.train_pixels import LabelCounts, TrainPixels, count_train_pixels, labels_in_metadata
+from darts.dataset.schema import SCALE
+
+_log = get_logger(__name__)
 
 # Another split would validate on patches that were trained on; the others come out of the checkpoint, whatever is asked.
 _MUST_AGREE = (
-    *("data_split_method", "data_split_by", "fold_method", "total_folds", "fold", "subsample"),
+    *(name for name in DataConfig.model_fields if name not in ("train_data_dir", "bands", "in_memory")),
     *(name for name in Hyperparameters.model_fields if name != "model_encoder_weights"),
-    "random_seed",
+    *("random_seed", "precision", "limit_val_patches"),
 )
+_LENGTH_MATTERS = ("one-cycle", "cosine")
+_IDENTITY = "DARTS_RUN_IDENTITY"
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """One fit of one set of hyperparameters on one fold with one seed.
 
-    `cv_name` and `tune_name` name the cross-validation and the sweep that it is part of, if it is of any.
+    `cv_name` and `tune_name` name the cross-validation and the sweep that it is part of, if it is of any. A run with
+    `is_resumed` goes on in its folder, which is there already.
     """
 
     data: DataConfig
@@ -41,6 +54,7 @@ class RunSpec:
     run_id: str
     cv_name: str | None = None
     tune_name: str | None = None
+    is_resumed: bool = False
 
     @property
     def directory(self) -> RunDirectory:
@@ -52,12 +66,67 @@ class RunSpec:
         """All groups of settings."""
         return (self.data, self.hyperparameters, self.trainer, self.logging)
 
+    @property
+    def checkpoint_to_go_on_with(self) -> Path | None:
+        """The checkpoint whose state this run begins with, if any."""
+        if self.is_resumed:
+            last = self.directory.last_checkpoint
+            return last if last.exists() else None
+        return self.trainer.continue_from_checkpoint
+
 
 def plan_run(
     data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig, logging: RunLoggingConfig
 ) -> RunSpec:
-    """Give a run its name and id."""
-    return RunSpec(data, hyperparameters, trainer, logging, logging.run_name or random_name(), random_id())
+    """Give a run its name and id, or find the one that it goes on with.
+
+    Raises
+    ------
+    RunError
+        When there is no run to go on with.
+    """
+    there = _existing_run(trainer, logging)
+    name, run_id = there.name_and_id if there else _identity(logging.run_name, trainer)
+    return RunSpec(data, hyperparameters, trainer, logging, name, run_id, is_resumed=there is not None)
+
+
+def _existing_run(trainer: TrainerConfig, logging: RunLoggingConfig) -> RunDirectory | None:
+    """The run that this one goes on with, or that makes it needless."""
+    if trainer.resume not in (None, "last"):
+        return find_run(logging.artifact_dir, logging.run_name, trainer.resume)
+    folder = run_directory(logging.artifact_dir, "", "").path.parent
+    runs = [RunDirectory(path.parent) for path in folder.glob("*/config.toml")]
+    runs = [run for run in runs if logging.run_name in (None, run.name_and_id[0])]
+    if trainer.resume == "last":
+        newest = max(runs, key=lambda run: (run.config.stat().st_mtime_ns, run.path), default=None)
+        what = f"called {logging.run_name}" if logging.run_name else f"in {folder}"
+        _log.info(f"goes on with {newest.path}." if newest else f"there is no run {what} yet, so that one begins.")
+        return newest
+    if trainer.skip_existing and logging.run_name:
+        return next((run for run in sorted(runs, key=lambda run: run.path) if run.is_finished), None)
+    return None
+
+
+def _identity(run_name: str | None, trainer: TrainerConfig) -> tuple[str, str]:
+    """A name and an id; equal in all processes that share one run."""
+    if inherited := os.environ.get(_IDENTITY):
+        name, _, run_id = inherited.partition(" ")
+        return name, run_id
+    if trainer.num_nodes > 1 and (job := os.environ.get("SLURM_JOB_ID") or os.environ.get("TORCHELASTIC_RUN_ID")):
+        if run_name is None:
+            raise RunError("a run on several computers needs a --run-name that all of them know; give one.")
+        return run_name, hashlib.sha256(job.encode()).hexdigest()[:8]
+    return run_name or random_name(), random_id()
+
+
+def share_identity(spec: RunSpec) -> None:
+    """Let the processes that are started for this run know its name and id."""
+    os.environ[_IDENTITY] = f"{spec.run_name} {spec.run_id}"
+
+
+def forget_identity() -> None:
+    """The next run of this process is another one."""
+    os.environ.pop(_IDENTITY, None)
 
 
 class PreparedRun:
@@ -65,62 +134,144 @@ class PreparedRun:
 
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
-        self.accelerator, self.devices = resolve_devices(spec.trainer.device)
+        self.placement: Placement = place_run(spec.trainer, spec.hyperparameters)
         self.data = PatchDataModule(spec.data, spec.hyperparameters, spec.trainer)
         self.roles = self.data.roles()
-        self.model_spec = ModelSpec(
-            spec.hyperparameters.model_arch, spec.hyperparameters.model_encoder, len(self.data.bands)
-        )
-        self.resume_from = self._resumable(spec.trainer.continue_from_checkpoint)
-        pl.seed_everything(spec.trainer.random_seed, workers=True, verbose=False)
-        self.module = SegmentationModule(
-            self._model_config(),
-            spec.hyperparameters.model_dump(mode="json"),
-            self.data.regions,
-            spec.trainer.random_seed,
-            spec.hyperparameters.model_encoder_weights,
-        )
-        require_model_takes(self.module.model, self.model_spec, self.data.dataset.manifest.patch_size)
+        self.model_spec = ModelSpec.of(spec.hyperparameters, len(self.data.bands))
+        self.is_trained = False
+        """Whether only what follows the training is left to be done."""
+        self.resume_from = self._resumable(spec.checkpoint_to_go_on_with)
+        self._check_model()
+
+    def _check_model(self) -> None:
+        """Build the model, and let it see one patch of the real size, before anything long starts."""
+        hyperparameters = self.spec.hyperparameters
+        model = build_model(self.model_spec, hyperparameters.model_encoder_weights, hyperparameters.model_factory)
+        require_model_takes(model, self.model_spec, self.data.dataset.patch_size)
+
+    @property
+    def hints(self) -> list[str]:
+        """What a specialist would say of these settings on these patches."""
+        return hints(self.spec.hyperparameters, self.spec.trainer, self.labels)
 
     @cached_property
     def role_counts(self) -> dict[str, int]:
         """Number of patches to train, validate and test on."""
         return {role: int((self.roles["role"] == role).sum()) for role in ("train", "val", "test")}
 
+    @cached_property
+    def _train_pixels(self) -> TrainPixels:
+        return count_train_pixels(self.data.train_rows_loader(), len(self.data.bands))
+
+    @cached_property
+    def labels(self) -> LabelCounts:
+        """How often each label comes in the train patches."""
+        train = self.data.metadata.loc[self.data.fold_rows.train]
+        return labels_in_metadata(train, self.data.dataset.patch_size) or self._train_pixels.labels
+
+    @cached_property
+    def normalisation(self) -> Normalisation:
+        """What is done to each band, from the train patches alone."""
+        method = self.spec.hyperparameters.normalisation
+        if method == "none":
+            return Normalisation()
+        return normalisation_from(method, statistics_from_counts(self._train_pixels.values, SCALE))
+
+    @cached_property
+    def module(self) -> SegmentationModule:
+        """The model to train, with weights that the seed determines."""
+        spec, hyperparameters = self.spec, self.spec.hyperparameters
+        pos_weight = self.labels.pos_weight if hyperparameters.pos_weight == "auto" else hyperparameters.pos_weight
+        pl.seed_everything(spec.trainer.random_seed, workers=True, verbose=False)
+        module = SegmentationModule(
+            self._model_config(),
+            hyperparameters.model_dump(mode="json"),
+            len(self.data.dataset),
+            spec.trainer.random_seed,
+            hyperparameters.model_encoder_weights,
+            pos_weight,
+            hyperparameters.model_factory,
+        )
+        if spec.trainer.init_weights is not None:
+            self._load_weights(module, spec.trainer.init_weights)
+        return module
+
+    def _load_weights(self, module: SegmentationModule, path: Path) -> None:
+        checkpoint = load_checkpoint(path)
+        if (bands := model_config(checkpoint, path)["bands"]) != list(self.data.bands):
+            raise CheckpointError(
+                f"--init-weights: {path} takes the bands {', '.join(bands)}; give the same with --bands."
+            )
+        try:
+            module.model.load_state_dict(model_state(checkpoint, path))
+        except RuntimeError:
+            raise CheckpointError(
+                f"--init-weights: the weights in {path} are of another model; give the arch and encoder that it has."
+            ) from None
+        _log.info("the weights of %s are what this run begins with.", path)
+
     def _model_config(self) -> dict[str, Any]:
-        manifest = self.data.dataset.manifest
-        scaling = {band.name: band.as_dict() for band in manifest.bands}
+        dataset = self.data.dataset
         return {
             "model": self.model_spec.as_dict(),
             "bands": list(self.data.bands),
-            "scaling": {name: scaling[name] for name in self.data.bands},
-            "patch_size": manifest.patch_size,
+            "scaling": {band.name: band.as_dict() for band in dataset.bands(self.data.bands)},
+            "normalisation": self.normalisation.as_dict(),
+            "patch_size": dataset.patch_size,
             "run_name": self.spec.run_name,
             "run_id": self.spec.run_id,
-            "dataset_fingerprint": manifest.fingerprint or "none",
-            "settings": resolved_settings(*self.spec.configs)
-            | {"train_data_dir": str(self.spec.data.train_data_dir.resolve())},
+            "dataset_fingerprint": dataset.fingerprint,
+            "settings": self._settings(),
         }
+
+    def _settings(self) -> dict[str, Any]:
+        paths = [str(path.resolve()) for path in self.spec.data.train_data_dir]
+        return resolved_settings(*self.spec.configs) | {"train_data_dir": paths}
 
     def _resumable(self, path: Path | None) -> Path | None:
         """The checkpoint to go on with, when this run is the one that it was written by."""
         if path is None:
             return None
         checkpoint = load_checkpoint(path)
-        before, now = model_config(checkpoint, path), self._model_config()
-        recorded, chosen = before.get("settings", {}), now["settings"]
-        compared = [(name, before.get(name), now[name]) for name in ("model", "bands", "dataset_fingerprint")]
-        compared += [(name, recorded.get(name), chosen.get(name)) for name in _MUST_AGREE]
+        before, chosen = model_config(checkpoint, path), self._settings()
+        recorded = before.get("settings", {})
+        now: dict[str, Any] = {
+            "model": self.model_spec.as_dict(),
+            "bands": list(self.data.bands),
+            "dataset_fingerprint": self.data.dataset.fingerprint,
+        }
+        compared = [(name, before.get(name), value) for name, value in now.items()]
+        compared += [(name, recorded[name], chosen.get(name)) for name in self._must_agree() if name in recorded]
         for name, was, is_now in compared:
             if was != is_now:
                 raise CheckpointError(
-                    f"--continue-from-checkpoint: {path} was trained with {name} {was}, but this run has {is_now}; use the "
-                    "same dataset and settings."
+                    f"{path} was trained with {name} {was}, but this run has {is_now}; go on with the same dataset and "
+                    "settings, or begin another run with --init-weights."
                 )
-        self.data.first_epoch = int(checkpoint.get("epoch", -1)) + 1
-        if self.data.first_epoch >= self.spec.trainer.max_epochs:
+        self.data.first_epoch = _epochs_done(checkpoint)
+        is_over = self.data.first_epoch >= self.spec.trainer.max_epochs
+        self.is_trained = self.spec.is_resumed and (is_over or _stopped_early(checkpoint))
+        if is_over and not self.is_trained:
             raise RunError(
-                f"--continue-from-checkpoint: {path} has finished {self.data.first_epoch} epochs already; raise "
-                f"--max-epochs above {self.spec.trainer.max_epochs}."
+                f"{path} has finished {self.data.first_epoch} epochs already; raise --max-epochs above "
+                f"{self.spec.trainer.max_epochs}."
             )
         return path
+
+    def _must_agree(self) -> tuple[str, ...]:
+        hyperparameters = self.spec.hyperparameters
+        length_matters = hyperparameters.lr_schedule in _LENGTH_MATTERS or hyperparameters.swa
+        return (*_MUST_AGREE, "max_epochs") if length_matters else _MUST_AGREE
+
+
+def _epochs_done(checkpoint: dict[str, Any]) -> int:
+    """Whole epochs that a checkpoint has behind it; one that was saved within an epoch names that one."""
+    epoch = int(checkpoint.get("epoch", -1))
+    progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_progress", {}).get("current", {})
+    is_within = bool(progress) and progress["processed"] < progress["ready"]
+    return epoch if is_within else epoch + 1
+
+
+def _stopped_early(checkpoint: dict[str, Any]) -> bool:
+    callbacks = checkpoint.get("callbacks", {})
+    return any(state["stopped_epoch"] > 0 for name, state in callbacks.items() if name.startswith("EarlyStopping"))

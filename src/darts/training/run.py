@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import json
+import shutil
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import lightning.pytorch as pl
-import pandas as pd
 import tomli_w
 from lightning.pytorch.loggers.logger import Logger
 
@@ -16,15 +16,18 @@ from darts.core.artifacts import RunDirectory
 from darts.core.config import keyword_settings, resolved_settings
 from darts.core.errors import Interrupted, RunError
 from darts.core.files import make_directory, write_atomically, write_text
-from darts.training.callbacks import run_callbacks, sample_figures
+from darts.core.log import console, get_logger
+from darts.training.callbacks import run_callbacks
 from darts.training.checkpoint import load_checkpoint, model_state
 from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
-from darts.training.figures import draw_statistics
-from darts.training.loggers import EpochTable, WandbTracker, copy_epochs
-from darts.training.metrics import Statistics, named_metrics
-from darts.training.plan import PreparedRun, RunSpec, plan_run
+from darts.training.loggers import EpochTable, EventFiles, WandbTracker, copy_epochs
+from darts.training.outcome import draw_preview, write_stage
+from darts.training.plan import PreparedRun, RunSpec, forget_identity, plan_run, share_identity
+from darts.training.report import write_report
+from darts.training.sample_figures import sample_figures
 from darts.training.trainer import make_trainer, quieten_lightning, stoppable
 
+_log = get_logger(__name__)
 _VERSIONED = ("darts", "torch", "lightning", "segmentation-models-pytorch", "timm", "numpy", "zarr")
 
 
@@ -56,7 +59,7 @@ class RunResult:
 
 
 def run(spec: RunSpec) -> RunResult:
-    """Train, and measure the best checkpoint on the val rows.
+    """Train, and measure the best checkpoint on the val rows; a run that is finished is left as it is.
 
     Raises
     ------
@@ -65,13 +68,31 @@ def run(spec: RunSpec) -> RunResult:
     Interrupted
         When somebody asked to stop, saying how to go on.
     """
+    if spec.directory.is_finished:
+        console.print(f"{spec.directory.path} is finished, and left as it is.", highlight=False, soft_wrap=True)
+        return read_result(spec.directory)
     quieten_lightning()
     prepared = PreparedRun(spec)
+    is_main = prepared.placement.is_main_process
     started = time.monotonic()
-    _claim_directory(prepared)
-    trainer = _fit(prepared)
-    statistics = _validate_best(prepared)
-    metrics = named_metrics("val", statistics)
+    if is_main:
+        for hint in prepared.hints:
+            console.print(hint, highlight=False, soft_wrap=True)
+        _claim_directory(prepared)
+    if not prepared.is_trained:
+        share_identity(spec)
+        try:
+            _fit(prepared)
+        finally:
+            forget_identity()
+    if not is_main:
+        raise SystemExit(0)  # what is left is done by one process
+    return _finish(prepared, started)
+
+
+def _finish(prepared: PreparedRun, started: float) -> RunResult:
+    spec = prepared.spec
+    metrics = _validate_best(prepared)
     result = RunResult(
         run_name=spec.run_name,
         run_id=spec.run_id,
@@ -79,12 +100,20 @@ def run(spec: RunSpec) -> RunResult:
         checkpoint=spec.directory.best_checkpoint,
         fold=spec.data.fold,
         seed=spec.trainer.random_seed,
-        epochs=trainer.current_epoch,
+        epochs=int(load_checkpoint(spec.directory.last_checkpoint)["epoch"]) + 1,
         duration=time.monotonic() - started,
         metrics=metrics,
     )
     write_text(spec.directory.result, json.dumps(asdict(result), default=str, indent=2) + "\n")
+    write_report(spec.directory)
     return result
+
+
+def read_result(directory: RunDirectory) -> RunResult:
+    """What a finished run gave; where it lies now, if the folder was moved."""
+    recorded = json.loads(directory.result.read_text(encoding="utf-8"))
+    here = {"directory": directory.path, "checkpoint": directory.best_checkpoint}
+    return RunResult(**{field.name: (recorded | here)[field.name] for field in fields(RunResult)})
 
 
 def train(
@@ -102,23 +131,39 @@ def _claim_directory(prepared: PreparedRun) -> None:
     spec, directory = prepared.spec, prepared.spec.directory
     make_directory(directory.path.parent, RunError)
     try:
-        directory.path.mkdir()
+        directory.path.mkdir(exist_ok=spec.is_resumed)
     except FileExistsError:
         raise RunError(
-            f"a run has a folder of its own, but {directory.path} exists; choose another --run-name."
+            f"a run has a folder of its own, but {directory.path} exists; choose another --run-name, or go on with it by "
+            "--resume last."
         ) from None
     record = resolved_settings(*spec.configs) | {
         "run_name": spec.run_name,
         "run_id": spec.run_id,
-        "dataset_fingerprint": prepared.data.dataset.manifest.fingerprint or "none",
+        "dataset_fingerprint": prepared.data.dataset.fingerprint,
+        "dropped_for_overlap": len(prepared.data.division.dropped),
+        "positive_share": prepared.labels.positive_share,
         "git_commit": _git_commit(),
         "versions": [f"{name} {importlib.metadata.version(name)}" for name in _VERSIONED],
     }
     write_text(directory.config, tomli_w.dumps({"darts": record}))
     write_atomically(directory.split, lambda path: prepared.roles.to_parquet(path, index=False))
-    if prepared.resume_from is not None:
-        history = RunDirectory(prepared.resume_from.resolve().parents[1]).metrics
-        copy_epochs(history, directory.metrics, before=prepared.data.first_epoch)
+    draw_preview(prepared.data, directory)
+    if prepared.resume_from is None:
+        for table in (directory.metrics, directory.throughput):  # of a start that finished no epoch
+            table.unlink(missing_ok=True)
+    else:
+        _take_history(prepared.resume_from, directory, prepared.data.first_epoch)
+
+
+def _take_history(checkpoint: Path, directory: RunDirectory, epochs: int) -> None:
+    """The metrics and the best checkpoint of the epochs before; what came after them is done again."""
+    before = RunDirectory(checkpoint.resolve().parents[1])
+    for table in ("metrics", "throughput"):
+        copy_epochs(getattr(before, table), getattr(directory, table), before=epochs)
+    if before.path != directory.path.resolve() and before.best_checkpoint.exists():
+        directory.checkpoints.mkdir(exist_ok=True)
+        write_atomically(directory.best_checkpoint, lambda path: shutil.copyfile(before.best_checkpoint, path))
 
 
 def _git_commit() -> str:
@@ -134,43 +179,41 @@ def _git_commit() -> str:
         return "none"
 
 
-def _fit(prepared: PreparedRun) -> pl.Trainer:
+def _fit(prepared: PreparedRun) -> None:
     spec, directory, data = prepared.spec, prepared.spec.directory, prepared.data
+    hyperparameters = spec.hyperparameters
     figures = sample_figures(
-        data.metadata, data.fold_rows.val, data.bands, directory.figures, spec.logging.plot_every_n_val_epochs
+        data.metadata, data.validated, data.bands, directory.figures, spec.logging.plot_every_n_val_epochs
     )
     loggers = _loggers(spec)
     trainer = make_trainer(
-        prepared.accelerator,
-        prepared.devices,
+        run_callbacks(directory, spec.trainer, hyperparameters, figures),
+        precision=spec.trainer.precision,
+        deterministic=spec.trainer.deterministic,
         max_epochs=spec.trainer.max_epochs,
-        callbacks=run_callbacks(directory, spec.trainer, figures),
+        accumulate_grad_batches=hyperparameters.accumulate_grad_batches,
+        gradient_clip_val=hyperparameters.gradient_clip,
         logger=loggers,
         log_every_n_steps=spec.logging.log_every_n_steps,
         check_val_every_n_epoch=spec.logging.check_val_every_n_epoch,
+        **prepared.placement.trainer_settings,
     )
     last = directory.last_checkpoint
     try:
-        with stoppable(spec.hyperparameters.batch_size):
-            trainer.fit(
-                prepared.module,
-                train_dataloaders=data.train_dataloader(),
-                val_dataloaders=data.val_dataloader(),
-                ckpt_path=prepared.resume_from,
-                weights_only=True,
-            )
+        with stoppable(hyperparameters.batch_size):
+            trainer.fit(prepared.module, datamodule=data, ckpt_path=prepared.resume_from, weights_only=True)
     except Interrupted as stop:
-        message = f"stopped after {trainer.current_epoch} epochs." if last.exists() else "stopped in the first epoch."
-        raise Interrupted(message, stop.exit_code, last if last.exists() else None) from None
+        raise Interrupted(str(stop), stop.exit_code, last if last.exists() else None) from None
     finally:
         for logger in loggers:
             if isinstance(logger, WandbTracker):
                 logger.close()
-    return trainer
 
 
 def _loggers(spec: RunSpec) -> list[Logger]:
     loggers: list[Logger] = [EpochTable(spec.directory.metrics)]
+    if spec.logging.tensorboard:
+        loggers.append(EventFiles(spec.directory.path))
     if spec.logging.wandb_project:
         tracker = WandbTracker(
             spec.directory.path,
@@ -180,36 +223,28 @@ def _loggers(spec: RunSpec) -> list[Logger]:
             entity=spec.logging.wandb_entity,
             group=spec.tune_name,
             job_type=spec.cv_name,
+            settings=resolved_settings(*spec.configs),
         )
-        tracker.log_hyperparams(resolved_settings(*spec.configs))
         loggers.append(tracker)
     return loggers
 
 
-def _validate_best(prepared: PreparedRun) -> Statistics:
-    """Measure the best checkpoint on the val rows, and draw it."""
-    directory, data, module = prepared.spec.directory, prepared.data, prepared.module
+def _validate_best(prepared: PreparedRun) -> dict[str, float]:
+    """Measure the best checkpoint on all val rows, and draw it."""
+    spec, directory, data, module = prepared.spec, prepared.spec.directory, prepared.data, prepared.module
+    if not directory.best_checkpoint.exists():
+        raise RunError(f"{directory.path} has no best checkpoint; train again.")
     module.model.load_state_dict(model_state(load_checkpoint(directory.best_checkpoint), directory.best_checkpoint))
     figures = sample_figures(data.metadata, data.fold_rows.val, data.bands, directory.figures)
-    trainer = make_trainer(prepared.accelerator, prepared.devices, callbacks=[figures], logger=False)
-    with stoppable(prepared.spec.hyperparameters.batch_size):
-        trainer.validate(module, dataloaders=data.val_dataloader(), verbose=False, weights_only=True)
-    statistics = module.statistics["val"]
-    draw_statistics(statistics, "val", directory.figures)
-    write_confusion(directory, "val", statistics, data.regions)
-    return statistics
-
-
-ALL_REGIONS = "(all)"
-
-
-def write_confusion(directory: RunDirectory, split: str, statistics: Statistics, regions: tuple[str, ...]) -> None:
-    """Put the confusion of a split, in all and by region, into `confusion.parquet`, in the place of an earlier one."""
-    parts = {ALL_REGIONS: statistics.total()} | {
-        region: statistics.group(index) for index, region in enumerate(regions) if statistics.confusion[index].sum()
-    }
-    table = pd.DataFrame([{"split": split, "region": region, **asdict(part)} for region, part in parts.items()])
-    if directory.confusion.exists():
-        before = pd.read_parquet(directory.confusion)
-        table = pd.concat([before[before["split"] != split], table], ignore_index=True)
-    write_atomically(directory.confusion, lambda path: table.to_parquet(path, index=False))
+    trainer = make_trainer(
+        [figures],
+        precision=spec.trainer.precision,
+        deterministic=spec.trainer.deterministic,
+        accelerator=prepared.placement.accelerator,
+        devices=prepared.placement.devices[:1] if isinstance(prepared.placement.devices, list) else 1,
+        logger=False,
+    )
+    with stoppable(spec.hyperparameters.batch_size):
+        trainer.validate(module, datamodule=data, verbose=False, weights_only=True)
+    write_stage(directory, "val", module.statistics["val"], data.metadata)
+    return module.metrics["val"]

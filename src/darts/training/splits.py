@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,11 @@ from sklearn.model_selection import (
 
 from darts.core.errors import ConfigError, RunError
 from darts.core.seeds import SPLIT_SEED
+from darts.dataset.places import near, outlines_of
 from darts.training.config import DataConfig, DatasetConfig, FoldMethod
+from darts.training.grouping import groups_of, strata_of, unit_of
 
 DEFAULT_TEST_SHARE = 0.2
-_GROUPED = ("region", "region-kfold", "region-stratified")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,35 +104,46 @@ def _named(column: "pd.Series[Any]", names: tuple[str, ...]) -> np.ndarray:
     return column.astype(str).isin(names).to_numpy()
 
 
-def make_folds(metadata: pd.DataFrame, data: DatasetConfig) -> list[Fold]:
+def make_folds(
+    metadata: pd.DataFrame, data: DatasetConfig, tested: pd.DataFrame | None = None, patch_size: int = 256
+) -> list[Fold]:
     """Divide the trainval rows into the folds of `data.fold_method`, seeded with 42.
 
     Parameters
     ----------
     metadata
-        The trainval rows, with the columns `region` and `empty`.
+        The trainval rows, with the columns `region` and `empty`, and those that the settings name.
+    data
+        Its `fold_method` and all that belongs to it.
+    tested
+        Metadata of the test rows, which the buffer of `spatial` keeps train rows away from as well.
+    patch_size
+        Pixels along a side, for `group_by` overlap.
 
     Raises
     ------
+    ConfigError
+        When a column is missing, or has too many values to share out.
     RunError
         When the rows can't be divided so, saying what there is and what to change.
     """
     rows = metadata.index.to_numpy()
     if data.fold_method == "none":
         return [Fold(0, rows, rows)]
-    _require_enough(metadata, data)
-    empty, region = metadata["empty"].to_numpy(dtype=bool), metadata["region"].astype(str).to_numpy()
-    groups = region if data.fold_method in _GROUPED else None
+    groups, strata = groups_of(metadata, data, patch_size), strata_of(metadata, data)
+    _require_enough(len(rows) if groups is None else len(np.unique(groups)), data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # rare classes are reported by `require_trainable`
-            parts = list(_SPLITTERS[data.fold_method](data.total_folds).split(rows, empty, groups))
+            parts = list(_SPLITTERS[data.fold_method](data.total_folds).split(rows, strata, groups))
     except ValueError as error:
         raise RunError(
-            f"--fold-method {data.fold_method} can't divide {len(rows)} patches ({int((~empty).sum())} with positives, "
-            f"{len(set(region))} regions) into {data.total_folds} folds: {error}"
+            f"--fold-method {data.fold_method} can't divide {len(rows)} patches "
+            f"({int((~metadata['empty'].astype(bool)).sum())} with positives, {metadata['region'].nunique()} regions) into "
+            f"{data.total_folds} folds: {error}"
         ) from None
-    return [Fold(number, rows[np.sort(train)], rows[np.sort(val)]) for number, (train, val) in enumerate(parts)]
+    folds = [Fold(number, rows[np.sort(train)], rows[np.sort(val)]) for number, (train, val) in enumerate(parts)]
+    return [_buffered(metadata, fold, tested, data.buffer_km) for fold in folds] if data.buffer_km else folds
 
 
 _SPLITTERS: dict[FoldMethod, Callable[[int], Any]] = {
@@ -141,33 +153,43 @@ _SPLITTERS: dict[FoldMethod, Callable[[int], Any]] = {
     "region": lambda n: GroupShuffleSplit(n, test_size=1 / n, random_state=SPLIT_SEED),
     "region-kfold": GroupKFold,
     "region-stratified": lambda n: StratifiedGroupKFold(n, shuffle=True, random_state=SPLIT_SEED),
+    "spatial": lambda n: StratifiedGroupKFold(n, shuffle=True, random_state=SPLIT_SEED),
 }
 
 
-def _require_enough(metadata: pd.DataFrame, data: DatasetConfig) -> None:
-    unit = "regions" if data.fold_method in _GROUPED else "patches"
-    count = metadata["region"].nunique() if unit == "regions" else len(metadata)
+def _buffered(metadata: pd.DataFrame, fold: Fold, tested: pd.DataFrame | None, km: float) -> Fold:
+    """A fold without the train rows that are nearer than this to a row of val or test."""
+    held_out = [outlines_of(metadata.loc[fold.val]), *([] if tested is None else [outlines_of(tested)])]
+    is_near = near(outlines_of(metadata.loc[fold.train]), np.concatenate(held_out), km)
+    return replace(fold, train=fold.train[~is_near])
+
+
+def _require_enough(count: int, data: DatasetConfig) -> None:
+    """Check that there are as many patches, or groups of them, as it takes."""
     needed = 2 if data.fold_method == "region" else data.total_folds
     if count < needed:
         raise RunError(
-            f"--fold-method {data.fold_method} with {data.total_folds} folds needs at least {needed} {unit} to train and "
-            f"validate on, but there are {count}; lower --total-folds or choose another --fold-method."
+            f"--fold-method {data.fold_method} with {data.total_folds} folds needs at least {needed} {unit_of(data)} to "
+            f"train and validate on, but there are {count}; lower --total-folds or choose another --fold-method."
         )
 
 
-def choose_fold(metadata: pd.DataFrame, data: DataConfig) -> Fold:
-    """The fold `data.fold` of the trainval rows."""
-    folds = make_folds(metadata, data)
+def choose_fold(
+    metadata: pd.DataFrame, data: DataConfig, tested: pd.DataFrame | None = None, patch_size: int = 256
+) -> Fold:
+    """The fold `data.fold` of the trainval rows; parameters and errors are those of `make_folds`."""
+    folds = make_folds(metadata, data, tested, patch_size)
     return folds[0] if data.fold_method == "none" else folds[data.fold]
 
 
-def require_trainable(metadata: pd.DataFrame, fold: Fold) -> Iterator[str]:
+def require_trainable(metadata: pd.DataFrame, fold: Fold, *, positive_in_val: bool = False) -> Iterator[str]:
     """Refuse a fold that can't be trained on, and yield a warning for each doubt.
 
     Raises
     ------
     RunError
-        When the train set has no row, or no patch with a positive pixel.
+        When the train set has no row, or no patch with a positive pixel; with `positive_in_val`, also when the val set has
+        none.
     """
     train, val = (int((~metadata.loc[rows, "empty"].astype(bool)).sum()) for rows in (fold.train, fold.val))
     if not len(fold.train) or not len(fold.val):
@@ -181,10 +203,11 @@ def require_trainable(metadata: pd.DataFrame, fold: Fold) -> Iterator[str]:
             "--fold-method (the stratified ones share positives out) or --data-split-by."
         )
     if not val:
-        yield (
-            f"the val set of fold {fold.number} has {len(fold.val)} patches and none with a positive pixel: its "
-            "val/JaccardIndex says nothing; --fold-method stratified or region-stratified shares positives out."
-        )
+        what = f"the val set of fold {fold.number} has {len(fold.val)} patches and none with a positive pixel"
+        way_out = "--fold-method stratified or region-stratified shares positives out."
+        if positive_in_val:
+            raise RunError(f"--require-positive-in-val: {what}; {way_out}")
+        yield f"{what}: its val/JaccardIndex says nothing; {way_out}"
 
 
 def count_roles(metadata: pd.DataFrame, split: Split, folds: list[Fold]) -> list[tuple[str, int, int, int]]:

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darts.core.artifacts import RunDirectory, find_runs
+from darts.core.artifacts import RunDirectory
 from darts.core.config import build_config, keyword_settings
 from darts.core.errors import CheckpointError, ConfigError, RunError
 from darts.core.files import write_text
 from darts.core.log import get_logger
-from darts.training.callbacks import sample_figures
 from darts.training.checkpoint import load_checkpoint, model_config, model_state
 from darts.training.config import DataConfig, Hyperparameters, TestConfig, TrainerConfig
 from darts.training.datamodule import PatchDataModule
-from darts.training.devices import resolve_devices
-from darts.training.figures import draw_statistics
-from darts.training.metrics import named_metrics
+from darts.training.devices import one_device
 from darts.training.model import ModelSpec, require_model_takes
 from darts.training.module import SegmentationModule
-from darts.training.run import write_confusion
+from darts.training.outcome import write_stage
+from darts.training.report import write_report
+from darts.training.runs import find_run
+from darts.training.sample_figures import sample_figures
 from darts.training.trainer import make_trainer, quieten_lightning, stoppable
 
 _log = get_logger(__name__)
@@ -47,26 +47,6 @@ class TestResult:
     metrics: dict[str, float]
 
 
-def find_run(artifact_dir: Path, run_name: str | None, run_id: str | None) -> RunDirectory:
-    """The one run with this name or id, or both.
-
-    Raises
-    ------
-    RunError
-        When there is none, or more than one, listing what there is.
-    """
-    runs = find_runs(artifact_dir)
-    wanted = [one for one in runs if run_name in (None, one.name_and_id[0]) and run_id in (None, one.name_and_id[1])]
-    asked = " and ".join(f"{what} {value}" for what, value in (("name", run_name), ("id", run_id)) if value)
-    if not wanted:
-        there = ", ".join(one.path.name for one in runs[-5:]) or "no run at all"
-        raise RunError(f"{artifact_dir} has no run with the {asked}; it has {there}.")
-    if len(wanted) > 1:
-        ids = ", ".join(one.name_and_id[1] for one in wanted)
-        raise RunError(f"{artifact_dir} has {len(wanted)} runs with the {asked}; choose one with --run-id: {ids}.")
-    return wanted[0]
-
-
 def test(config: TestConfig) -> TestResult:
     """Measure a checkpoint on its test split, and draw it.
 
@@ -80,17 +60,18 @@ def test(config: TestConfig) -> TestResult:
     content = load_checkpoint(checkpoint)
     described = model_config(content, checkpoint)
     data = _test_data(config, described, checkpoint)
-    module = _module(content, described, checkpoint, data)
-    accelerator, devices = resolve_devices(config.device)
+    module = _module(config, content, described, checkpoint, data)
+    accelerator, devices = one_device(config.device)
     figures = sample_figures(data.metadata, data.split.test, data.bands, folder.figures)
-    trainer = make_trainer(accelerator, devices, callbacks=[figures], logger=False)
+    trainer = make_trainer([figures], accelerator=accelerator, devices=devices, logger=False)
     with stoppable(config.batch_size):
-        trainer.test(module, dataloaders=data.test_dataloader(), verbose=False, weights_only=True)
-    statistics = module.statistics["test"]
-    metrics = named_metrics("test", statistics)
-    draw_statistics(statistics, "test", folder.figures)
-    write_confusion(folder, "test", statistics, data.regions)
+        trainer.test(module, datamodule=data, verbose=False, weights_only=True)
+    metrics = module.metrics["test"]
+    folder.path.mkdir(exist_ok=True)
+    write_stage(folder, "test", module.statistics["test"], data.metadata)
     write_text(folder.test_metrics, json.dumps(metrics, indent=2) + "\n")
+    if folder.config.exists():
+        write_report(folder)
     return TestResult(folder.path, checkpoint, len(data.split.test), metrics)
 
 
@@ -120,16 +101,17 @@ def _test_data(config: TestConfig, described: dict[str, Any], checkpoint: Path) 
     recorded: dict[str, Any] = dict(described.get("settings", {}))
     settings = {name: recorded[name] for name in DataConfig.model_fields if name in recorded}
     settings |= {"bands": described["bands"], "in_memory": False}
-    if config.train_data_dir is not None:
+    if config.train_data_dir:
         settings["train_data_dir"] = config.train_data_dir
     if config.data_split_method is not None:
+        settings |= {"split_file": None}
         settings |= {"data_split_method": config.data_split_method, "data_split_by": config.data_split_by}
     if "train_data_dir" not in settings:
         raise ConfigError(
             f"--train-data-dir: {checkpoint} doesn't say what it was trained on; give a dataset directory."
         )
     data = _data_module(config, settings)
-    if described.get("dataset_fingerprint", "none") != (data.dataset.manifest.fingerprint or "none"):
+    if described.get("dataset_fingerprint", "none") != data.dataset.fingerprint:
         _other_dataset(recorded, data)
     elif recorded:
         _require_unseen(data, _data_module(config, settings | {n: recorded[n] for n in _SPLIT if n in recorded}))
@@ -148,13 +130,14 @@ def _data_module(config: TestConfig, settings: dict[str, Any]) -> PatchDataModul
 
 def _other_dataset(recorded: dict[str, Any], data: PatchDataModule) -> None:
     """A dataset that was built anew would be split anew, and what the model was trained on could come into the test."""
-    directory = data.dataset.directory
-    if "train_data_dir" in recorded and Path(recorded["train_data_dir"]).resolve() == directory.resolve():
+    before = recorded.get("train_data_dir", [])
+    trained_on = {Path(path).resolve() for path in ([before] if isinstance(before, str) else before)}
+    if trained_on & {directory.resolve() for directory in data.dataset.directories}:
         raise RunError(
-            f"{directory} was changed since the model was trained on it, so its test split may hold patches that it was "
-            "trained on; build it as it was, or name another dataset with --train-data-dir."
+            f"{data.dataset.name} was changed since the model was trained on it, so its test split may hold patches that it "
+            "was trained on; build it as it was, or name another dataset with --train-data-dir."
         )
-    _log.warning("%s is not the dataset that the model was trained on.", directory)
+    _log.warning("%s is not the dataset that the model was trained on.", data.dataset.name)
 
 
 def _require_unseen(data: PatchDataModule, trained: PatchDataModule) -> None:
@@ -170,15 +153,21 @@ def _require_unseen(data: PatchDataModule, trained: PatchDataModule) -> None:
 
 
 def _module(
-    content: dict[str, Any], described: dict[str, Any], checkpoint: Path, data: PatchDataModule
+    config: TestConfig, content: dict[str, Any], described: dict[str, Any], checkpoint: Path, data: PatchDataModule
 ) -> SegmentationModule:
     hyperparameters = (content.get("hyper_parameters") or {}).get("hyperparameters", {})
     module = SegmentationModule(
-        {"model": ModelSpec.from_dict(described["model"]).as_dict(), "bands": described["bands"]},
-        hyperparameters,
-        data.regions,
+        {
+            "model": ModelSpec.from_dict(described["model"]).as_dict(),
+            "bands": described["bands"],
+            "normalisation": described.get("normalisation"),
+        },
+        hyperparameters | {"deep_supervision": False, "pos_weight": None},
+        len(data.dataset),
+        model_factory=config.model_factory,
+        matching_iou=config.matching_iou,
     )
-    require_model_takes(module.model, module.spec, data.dataset.manifest.patch_size)
+    require_model_takes(module.model, module.spec, data.dataset.patch_size)
     try:
         module.model.load_state_dict(model_state(content, checkpoint))
     except RuntimeError:

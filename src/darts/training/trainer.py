@@ -10,17 +10,22 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import RichProgressBar
 
-from darts.core.errors import DartsError, Interrupted, RunError
+from darts.core.errors import Interrupted, RunError
 from darts.core.log import console
 from darts.training.checkpoint import SafeCheckpointIO
 
 
-def make_trainer(accelerator: str, devices: Any, callbacks: list[pl.Callback], **settings: Any) -> pl.Trainer:
-    """A Trainer with what all runs and tests have in common."""
+_PRECISION: dict[str, Any] = {"32": "32-true"}
+_DETERMINISTIC: dict[str, Any] = {"true": True, "false": False}
+
+
+def make_trainer(
+    callbacks: list[pl.Callback], *, precision: str = "32", deterministic: str = "warn", **settings: Any
+) -> pl.Trainer:
+    """A Trainer with what all runs and tests have in common; `settings` are further arguments of Lightning's."""
     return pl.Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        deterministic="warn",
+        precision=_PRECISION.get(precision, precision),
+        deterministic=_DETERMINISTIC.get(deterministic, deterministic),
         num_sanity_val_steps=0,
         enable_model_summary=False,
         enable_progress_bar=console.is_terminal,
@@ -53,14 +58,6 @@ def stoppable(batch_size: int) -> Iterator[None]:
         raise RunError(
             f"the device has too little memory for batches of {batch_size} patches; lower --batch-size."
         ) from None
-    except DartsError as error:
-        raise _from_worker(error) from None
-
-
-def _from_worker(error: DartsError) -> DartsError:
-    """The error itself, where a loading process has wrapped it into its traceback."""
-    _, marker, message = str(error).rpartition(f"{type(error).__name__}: ")
-    return type(error)(message.strip()) if marker and str(error).startswith("Caught ") else error
 
 
 def quieten_lightning() -> None:

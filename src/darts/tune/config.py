@@ -4,7 +4,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
 
 from darts.core.config import Config, Listed, OrNone
 from darts.core.names import SafeName
@@ -62,6 +71,8 @@ class CrossValidationConfig(Config, frozen=True):
 
     n_folds: OrNone[PositiveInt] = None
     """Number of folds that are run, from fold 0 on; all of total-folds if not given."""
+    folds: Listed[NonNegativeInt] = ()
+    """The folds that are run, such as 0,2, in place of n-folds."""
     n_randoms: PositiveInt = 3
     """Number of random seeds that each fold is run with: 42, 21, 69, then others that are always the same."""
     scoring_metric: Annotated[Listed[str], AfterValidator(_metrics)] = DEFAULT_METRICS
@@ -75,6 +86,14 @@ class CrossValidationConfig(Config, frozen=True):
     def _something_is_scored(self) -> Self:
         if not self.scoring_metric:
             raise ValueError("--scoring-metric: at least one metric is scored, but none was given")
+        return self
+
+    @model_validator(mode="after")
+    def _one_choice_of_folds(self) -> Self:
+        if self.folds and self.n_folds is not None:
+            raise ValueError("--folds and --n-folds each say which folds are run; give one of them")
+        if len(set(self.folds)) < len(self.folds):
+            raise ValueError("--folds names each fold once")
         return self
 
 

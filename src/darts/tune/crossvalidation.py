@@ -6,7 +6,7 @@ import math
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from darts.core.files import make_directory, write_atomically, write_text
 from darts.core.log import console, get_logger
 from darts.core.names import random_name
 from darts.dataset.lock import single_writer
-from darts.dataset.reader import open_dataset
+from darts.dataset.joined import open_datasets
 from darts.training.config import DatasetConfig, FitConfig, Hyperparameters, LoggingConfig
 from darts.training.plan import RunSpec
 from darts.training.run import run
@@ -163,8 +163,7 @@ def _recorded(config: Path) -> dict[str, Any]:
 
 
 def _run_one(spec: RunSpec, plan: CrossValidationPlan, number: int) -> RunInfo:
-    for unfinished in plan.directory.runs_named(spec.run_name):
-        shutil.rmtree(unfinished.path)  # it was stopped, and is done again from its start
+    spec = _gone_on_with(spec, plan)
     console.print(f"run {number} of {len(plan.runs)}: {spec.run_name}", highlight=False)
     try:
         run(spec)
@@ -178,6 +177,16 @@ def _run_one(spec: RunSpec, plan: CrossValidationPlan, number: int) -> RunInfo:
     finally:
         _free_memory()
     return _read_result(spec.directory, spec)
+
+
+def _gone_on_with(spec: RunSpec, plan: CrossValidationPlan) -> RunSpec:
+    """The run that an earlier start began, where it finished an epoch; what else is left of it is removed."""
+    unfinished = plan.directory.runs_named(spec.run_name)
+    kept = next((one for one in unfinished if one.last_checkpoint.exists()), None)
+    for other in unfinished:
+        if other != kept:
+            shutil.rmtree(other.path)
+    return spec if kept is None else replace(spec, run_id=kept.name_and_id[1], is_resumed=True)
 
 
 def _free_memory() -> None:
@@ -226,7 +235,7 @@ def write_run_infos(result: CrossValidationResult) -> None:
     write_atomically(result.plan.directory.run_infos, lambda path: table.to_parquet(path, index=False))
 
 
-_FREE = frozenset({"n_folds", "n_randoms", "scoring_metric", "multi_score_strategy", "cv_name"})
+_FREE = frozenset({"n_folds", "folds", "n_randoms", "scoring_metric", "multi_score_strategy", "cv_name"})
 
 
 def plan_named_cross_validation(settings: CrossValidationSettings, cv_name: str | None) -> CrossValidationPlan:
@@ -239,7 +248,7 @@ def plan_named_cross_validation(settings: CrossValidationSettings, cv_name: str 
     """
     name = cv_name or random_name()
     directory = cross_validation_directory(settings.logging.artifact_dir, name)
-    fingerprint = open_dataset(settings.data.train_data_dir).manifest.fingerprint or "none"
+    fingerprint = open_datasets(settings.data.train_data_dir).fingerprint
     if directory.config.exists():
         what = f"the cross-validation {name}"
         recorded = _recorded(directory.config)

@@ -12,10 +12,13 @@ from darts.core.errors import ConfigError
 from darts.core.log import get_logger
 from darts.core.names import random_id
 from darts.core.seeds import SPLIT_SEED
+from darts.dataset.joined import open_datasets
 from darts.training.config import DataConfig, DatasetConfig, FitConfig, Hyperparameters, LoggingConfig, TrainerConfig
 from darts.training.datamodule import PatchDataModule
+from darts.training.devices import one_device
 from darts.training.metrics import BINS, Statistics, named_metrics
 from darts.training.plan import PreparedRun, RunSpec
+from darts.training.split_files import read_split_file
 from darts.tune.config import CrossValidationConfig, ScoreStrategy
 from darts.tune.score import doubtful_direction, parse_scoring_metrics
 
@@ -123,20 +126,37 @@ def plan_cross_validation(
             cv_name=cv_name,
             tune_name=tune_name,
         )
-        for fold in range(_fold_count(data, cv))
+        for fold in _chosen_folds(data, cv)
         for seed in seeds(cv.n_randoms)
     )
     return CrossValidationPlan(cv_name, tune_name, runs, cv.scoring_metric, cv.multi_score_strategy, record or {})
 
 
-def _fold_count(data: DatasetConfig, cv: CrossValidationConfig) -> int:
-    there = 1 if data.fold_method == "none" else data.total_folds
-    if cv.n_folds is not None and cv.n_folds > there:
+def _chosen_folds(data: DatasetConfig, cv: CrossValidationConfig) -> tuple[int, ...]:
+    """The folds to run, of those that there are."""
+    there = _fold_numbers(data)
+    if cv.n_folds is not None and cv.n_folds > len(there):
         raise ConfigError(
-            f"--n-folds {cv.n_folds} asks for more folds than the {there} that --fold-method {data.fold_method} makes; "
-            "raise --total-folds, or lower --n-folds."
+            f"--n-folds {cv.n_folds} asks for more folds than the {len(there)} that {_what_divides(data)} makes; raise "
+            "--total-folds, or lower --n-folds."
         )
-    return cv.n_folds or there
+    if others := [fold for fold in cv.folds if fold not in there]:
+        raise ConfigError(
+            f"--folds: {_what_divides(data)} makes the folds {', '.join(map(str, there))}, but not {others[0]}; name some of "
+            "them."
+        )
+    return cv.folds or there[: cv.n_folds]
+
+
+def _fold_numbers(data: DatasetConfig) -> tuple[int, ...]:
+    if data.split_file is not None:
+        metadata = open_datasets(data.train_data_dir).metadata
+        return tuple(fold.number for fold in read_split_file(data.split_file, metadata).folds)
+    return (0,) if data.fold_method == "none" else tuple(range(data.total_folds))
+
+
+def _what_divides(data: DatasetConfig) -> str:
+    return f"--split-file {data.split_file}" if data.split_file else f"--fold-method {data.fold_method}"
 
 
 def _require_scorable(scoring_metric: Sequence[str]) -> None:
@@ -155,6 +175,7 @@ def check_cross_validation(plan: CrossValidationPlan) -> None:
     DartsError
         When a run couldn't work.
     """
+    one_device(plan.runs[0].trainer.device)
     PreparedRun(plan.runs[0])
     for spec in {spec.data.fold: spec for spec in plan.runs}.values():
         PatchDataModule(spec.data, spec.hyperparameters, spec.trainer).roles()

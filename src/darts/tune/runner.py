@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from darts.core.errors import DatasetError, Interrupted, SweepError, interruptible, one_line
 from darts.core.files import make_directory
 from darts.core.log import console, get_logger
-from darts.training.devices import resolve_devices
+from darts.training.devices import one_device
 from darts.tune.crossvalidation import RunInfo, finished_runs, run_missing, summarise
 from darts.tune.plan import CrossValidationPlan, plan_cross_validation
 from darts.tune.score import check_score_is_unstable, parse_scoring_metrics, score_of_run
@@ -108,7 +108,7 @@ def run_trials(sweep: Sweep, n_trials: int | None, grace: float, execute: Execut
         When several trials in a row failed for the same reason, or the database stays away.
     """
     plan = sweep.plan
-    resolve_devices(plan.settings.fit.device)  # else every trial would fail for it
+    one_device(plan.settings.fit.device)  # else every trial would fail for it
     make_directory(plan.directory.path, SweepError)
     owner = this_process(", ".join(plan.settings.fit.device))
     trials = SharedTrials(sweep.study, plan.space.distributions(), sweep.locks, owner, grace, plan.limit)

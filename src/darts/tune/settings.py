@@ -1,6 +1,7 @@
 """The settings that a cross-validation or a sweep was started with, and what may differ when it is gone on with."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from darts.core.config import Config, build_configs, resolved_settings, setting_to_flag, to_toml_value
@@ -18,9 +19,15 @@ def settings_record(groups: Mapping[str, Config]) -> dict[str, Any]:
     # Read again, a default is spelt out as a given value is, so that two records of the same settings are equal.
     models = {name: type(group) for name, group in groups.items()}
     record = resolved_settings(*build_configs(models, resolved_settings(*groups.values())).values())
-    for name in ("train_data_dir", "artifact_dir"):
-        record[name] = str(next(getattr(group, name) for group in groups.values() if hasattr(group, name)).resolve())
+    for name in ("train_data_dir", "artifact_dir", "split_file"):
+        if name in record:
+            record[name] = _whole(next(getattr(group, name) for group in groups.values() if hasattr(group, name)))
     return {name: value for name, value in record.items() if name != "device"}
+
+
+def _whole(paths: Path | tuple[Path, ...] | None) -> Any:
+    """A path, or several, from the root on."""
+    return to_toml_value([path.resolve() for path in paths] if isinstance(paths, tuple) else paths and paths.resolve())
 
 
 def join_settings(

@@ -19,7 +19,7 @@ from darts.core.errors import ConfigError, SweepError
 from darts.core.log import get_logger
 from darts.core.names import random_name, safe_name
 from darts.core.seeds import SPLIT_SEED
-from darts.dataset.reader import open_dataset
+from darts.dataset.joined import open_datasets
 from darts.tune.config import LONGEST_NAME, SpacePruner
 from darts.tune.locks import Locks, open_locks
 from darts.tune.models import check_space
@@ -249,7 +249,7 @@ def _new_plan(name: str, settings: CrossValidationSettings, file: SpaceFile | No
             f"there is no sweep {name!r} in {shown_url(request.url)}, and a new one needs a file with the search space; "
             "give --sweep-config (--hpconfig for tune-smp), or check --sweep-id, --sweep-db and --artifact-dir."
         )
-    fingerprint = open_dataset(settings.data.train_data_dir).manifest.fingerprint or "none"
+    fingerprint = open_datasets(settings.data.train_data_dir).fingerprint
     method = request.method or file.method or "random"
     pruner = request.pruner or ("wilcoxon" if file.early_terminate == "wilcoxon" else "none")
     plan = SweepPlan(name, method, file.space, pruner, settings, fingerprint)
@@ -287,7 +287,7 @@ def _join(
         )
     plan = joined_plan(name, record, settings)
     _require_same(plan, file, request)
-    fingerprint = open_dataset(plan.settings.data.train_data_dir).manifest.fingerprint or "none"
+    fingerprint = open_datasets(plan.settings.data.train_data_dir).fingerprint
     require_same_dataset(record, fingerprint, f"the sweep {name}")
     _raise_total(study, request.total_trials)
     return Sweep(plan, _with_sampler(study, plan), request.url, locks, False)

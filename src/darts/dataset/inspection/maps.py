@@ -48,7 +48,7 @@ def map_section(facts: DatasetFacts) -> Html:
     """Maps of all places, coloured by label, by region and, with a split, by role; a click chooses."""
     clusters = find_clusters(facts.patches)
     if not clusters:
-        return section("Where the patches lie", paragraph("No patch has an outline."))
+        return section("Where the patches lie", paragraph("No patch says where it lies, so there is no place to show."))
     palettes = [_palette("region", "r", facts.groups["region"])]
     if "role" in facts.groups:
         palettes.append(_palette("role", "s", facts.groups["role"]))
