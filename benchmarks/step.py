@@ -25,7 +25,9 @@ ACCURACY = 1e-3
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15, help="of losses and metrics; whole steps take a third of it")
+    parser.add_argument(
+        "--rounds", type=int, default=15, help="of losses and metrics; epochs and whole steps take a third of it"
+    )
     given = parser.parse_args()
     os.environ.update(ONE_THREAD, OMP_WAIT_POLICY="PASSIVE")  # before any library counts the cores
     import torch
@@ -33,10 +35,8 @@ def main() -> None:
     torch.set_num_threads(1)
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchmetrics", "segmentation-models-pytorch"))
     print(f"Python {platform.python_version()}, {packages}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    whole_steps = max(3, given.rounds // 3)
-    print_table(
-        chain(loss_and_metrics(given.rounds), curve_costs(given.rounds), curve_errors(), model_step(whole_steps))
-    )
+    fewer = max(3, given.rounds // 3)
+    print_table(chain(loss_and_metrics(given.rounds), curve_costs(fewer), curve_errors(), model_step(fewer)))
 
 
 def batch(kind: str = "even", seed: int = 0) -> tuple:
@@ -70,7 +70,8 @@ def loss_and_metrics(rounds: int) -> Iterator[Row]:
     logits.requires_grad_()
     row = torch.arange(PATCHES)
     plain_metrics, plain_loss, unmasked = eight_metrics(), FocalLoss("binary", ignore_index=2), FocalLoss("binary")
-    statistics, focal = PixelStatistics(1000), make_loss(LossConfig(loss="focal"), None)
+    statistics, mean = PixelStatistics(1000), torch.tensor(1.0)
+    focal = make_loss(LossConfig(loss="focal"), None)
     others = {name: make_loss(LossConfig(loss=name), None) for name in ("bce + dice", "focal-tversky", "lovasz")}
 
     def trained(loss: Callable[..., torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
@@ -84,7 +85,7 @@ def loss_and_metrics(rounds: int) -> Iterator[Row]:
         "plain loss, nothing ignored": lambda: trained(unmasked, y.clamp(max=1)),
         "plain metrics": lambda: plain_metrics(logits.detach(), y),
         "loss": lambda: trained(focal, y),
-        "metrics": lambda: statistics.update(logits, y, torch.tensor(1.0), row, with_curves=False),
+        "metrics": lambda: statistics.update(logits, y, mean, row, with_curves=False),
         **{name: (lambda loss=loss: trained(loss, y)) for name, loss in others.items()},
     }
     cpu = {name: 1000 * seconds for name, seconds in interleaved(cases, rounds).items()}
@@ -124,7 +125,7 @@ def curve_costs(rounds: int) -> Iterator[Row]:
         "exact": lambda: computed(exact, [(logits, y)] * BATCHES),
         "ours": lambda: counted([(logits, y)] * BATCHES),
     }
-    cpu = {name: 1000 * seconds for name, seconds in interleaved(cases, max(3, rounds // 3)).items()}
+    cpu = {name: 1000 * seconds for name, seconds in interleaved(cases, rounds).items()}
     goal = f"D2 AUROC and AP of {BATCHES} batches: at least 30 x cheaper than thresholds=20"
     yield times_cheaper(goal, cpu["thresholds=20"], cpu["ours"], "ms", 30)
     yield times_cheaper("D2 the same beside the exact ones", cpu["exact"], cpu["ours"], "ms", None)
@@ -145,9 +146,9 @@ def counted(batches: list) -> tuple[list[float], int]:
 
     from darts.training.metrics import PixelStatistics, curve_metrics
 
-    statistics = PixelStatistics(PATCHES)
+    statistics, loss, row = PixelStatistics(PATCHES), torch.tensor(1.0), torch.arange(PATCHES)
     for logits, y in batches:
-        statistics.update(logits, y, torch.tensor(1.0), torch.arange(PATCHES), with_curves=True)
+        statistics.update(logits, y, loss, row, with_curves=True)
     values = curve_metrics(statistics.statistics().histogram)
     return list(values.values()), sum(state.nbytes for state in statistics.metric_state.values())
 

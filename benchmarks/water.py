@@ -46,6 +46,7 @@ class Counts:
 
     @property
     def iou(self) -> float:
+        """Intersection over union."""
         return self.intersection / max(1, self.union)
 
 
@@ -84,7 +85,14 @@ def cross_validate(name: str, data: Path, options: argparse.Namespace) -> pd.Dat
     for info in result.runs:
         run = Path(info.checkpoint).parents[1]
         counts = pd.read_parquet(run / "confusion.parquet").query("split == 'val' and region == '(all)'").iloc[0]
-        rows.append({"fold": info.fold, "seed": info.seed, "iou": info.metrics["val/JaccardIndex"], **counts[["tp", "fp", "fn"]]})
+        rows.append(
+            {
+                "fold": info.fold,
+                "seed": info.seed,
+                "iou": info.metrics["val/JaccardIndex"],
+                **counts[["tp", "fp", "fn"]],
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -129,7 +137,7 @@ def report(tables: dict[str, pd.DataFrame], water: Counts) -> None:
         difference = pairs["iou_x"] - pairs["iou_y"]
         error = difference.std(ddof=1) / np.sqrt(len(difference))
         met = "met" if difference.mean() > error else "not met"
-        print(f"recipe - defaults: {difference.mean():+.4f} +- {error:.4f} (standard error of {len(difference)} pairs): {met}")
+        print(f"recipe - defaults: {difference.mean():+.4f} +- {error:.4f} (standard error, {len(pairs)} pairs): {met}")
         print(pairs[["fold", "seed", "iou_x", "iou_y"]].round(4).to_string(index=False))
 
 

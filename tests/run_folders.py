@@ -58,6 +58,18 @@ def confusion_table(split: str = "val") -> pd.DataFrame:
     )
 
 
+def regions_table(split: str = "val") -> pd.DataFrame:
+    table = confusion_table(split).query("region != '(all)'")
+    tp, fp, fn = table["tp"], table["fp"], table["fn"]
+    return table.assign(
+        pixels=table[list(COUNTS)].sum(axis=1),
+        JaccardIndex=tp / (tp + fp + fn),
+        F1Score=2 * tp / (2 * tp + fp + fn),
+        Precision=tp / (tp + fp),
+        Recall=tp / (tp + fn),
+    )
+
+
 def make_run_folder(
     artifact_dir: Path,
     name: str = "first",
@@ -93,7 +105,9 @@ def make_run_folder(
         result |= {"directory": str(directory.path), "checkpoint": str(directory.best_checkpoint)}
         write_text(directory.result, json.dumps(result | {"duration": 75.0, "metrics": metrics}))
         confusion_table().to_parquet(directory.confusion, index=False)
+        regions_table().to_csv(directory.regions, index=False)
     if tested is not None:
         write_text(directory.test_metrics, json.dumps(dict(tested)))
         pd.concat([confusion_table(), confusion_table("test")]).to_parquet(directory.confusion, index=False)
+        pd.concat([regions_table(), regions_table("test")]).to_csv(directory.regions, index=False)
     return directory

@@ -15,7 +15,7 @@ from darts.cli.app import app
 from darts.core.config import build_config
 from darts.dataset.check import check_structure
 from darts.dataset.journal import read_metadata
-from darts.preprocess.import_config import ImportConfig
+from darts.preprocess.importing.config import ImportConfig
 from darts.training.split_files import read_split_file
 
 from .conftest import fails, listing, run, succeeds

@@ -13,7 +13,9 @@ from factories import make_dataset
 
 @pytest.fixture
 def two(tmp_path):
-    make_dataset(tmp_path / "one", scenes=2, patches=2, bands=("red", "nir", "ndvi"), regions=("North", "South"), seed=1)
+    make_dataset(
+        tmp_path / "one", scenes=2, patches=2, bands=("red", "nir", "ndvi"), regions=("North", "South"), seed=1
+    )
     make_dataset(tmp_path / "two", scenes=2, patches=3, bands=("ndvi", "red"), regions=("South", "East"), seed=2)
     return tmp_path / "one", tmp_path / "two"
 

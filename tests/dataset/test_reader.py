@@ -16,6 +16,7 @@ from shapely.geometry import box
 from darts.core.errors import ConfigError, DatasetError
 from darts.dataset.journal import read_journal, read_metadata, write_metadata
 from darts.dataset.reader import open_dataset
+from darts.dataset.schema import SCALES, create_arrays
 from factories import BANDS, patch_pair
 
 from .conftest import SIZE, chunk_file
@@ -84,6 +85,136 @@ def test_channels_are_found_by_name_in_the_order_asked_for(pristine):
 def test_a_row_that_does_not_exist_is_no_row_from_the_other_end(pristine, row):
     with pytest.raises(IndexError, match="has 6 samples"):
         open_dataset(pristine).read_x(row)
+
+
+# --- read into buffers
+
+
+def buffers(channels, size=SIZE):
+    return np.full((channels, size, size), np.nan, np.float32), np.full((size, size), 255, np.uint8)
+
+
+def assert_same_bits(dataset, channels, size=SIZE):
+    """That `read_into` gives what `read_x` and `read_y` give, in buffers that held something else."""
+    for row in range(len(dataset)):
+        x, y = buffers(len(channels), size)
+        dataset.read_into(row, channels, x, y)
+        np.testing.assert_array_equal(x.view(np.uint32), dataset.read_x(row)[list(channels)].view(np.uint32))
+        np.testing.assert_array_equal(y, dataset.read_y(row))
+
+
+def rewrite(directory, compression="lz4", scale=48000, **options):
+    """Write all samples of a dataset again, in another way; with options, by plain zarr."""
+    dataset, store = open_dataset(directory), directory / "data.zarr"
+    samples = [(dataset.read_x(row), dataset.read_y(row)) for row in range(len(dataset))]
+    shutil.rmtree(store)
+    x, y = create_arrays(store, 6, 5, SIZE, scale, compression)
+    if options:
+        shutil.rmtree(store / "x")
+        chunks = {"shape": x.shape, "chunks": x.chunks, "dtype": "float32", "fill_value": 0}
+        x = zarr.open_group(store, mode="r+").create_array("x", **chunks | options)
+    for row, (image, labels) in enumerate(samples):
+        x[row], y[row] = image, labels
+
+
+@pytest.mark.parametrize("compression", ["lz4", "none"])
+@pytest.mark.parametrize("version", SCALES)
+@pytest.mark.parametrize("channels", [range(5), [4, 0], [2], [1, 1, 3], []])
+def test_a_sample_is_read_into_buffers_to_the_same_bits_without_zarr(dataset_dir, version, compression, channels):
+    rewrite(dataset_dir, compression, SCALES[version])
+    path = dataset_dir / "config.toml"
+    path.write_text(path.read_text().replace("schema_version = 2", f"schema_version = {version}"))
+    dataset = open_dataset(dataset_dir)
+    assert dataset._chunks is not None
+    assert_same_bits(dataset, channels)
+    assert_same_bits(pickle.loads(pickle.dumps(dataset)), channels)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compressors": zarr.codecs.ZstdCodec()},
+        {"compressors": [zarr.codecs.BloscCodec(cname="lz4"), zarr.codecs.Crc32cCodec()]},
+        {"chunks": (1, 1, SIZE, SIZE)},
+        {"chunks": (1, 5, 8, 8), "shards": (1, 5, SIZE, SIZE)},
+        {"dtype": "float64"},
+    ],
+    ids=str,
+)
+def test_arrays_that_were_laid_out_in_another_way_are_read_into_buffers_all_the_same(dataset_dir, options):
+    rewrite(dataset_dir, **options)
+    dataset = open_dataset(dataset_dir)
+    assert dataset._chunks is None
+    for channels in (range(5), [4, 0], []):
+        x, y = buffers(len(channels))
+        dataset.read_into(3, channels, x, y)
+        np.testing.assert_array_equal(x, dataset.read_x(3)[list(channels)].astype(np.float32))
+        np.testing.assert_array_equal(y, dataset.read_y(3))
+
+
+def test_a_store_whose_scale_is_not_that_of_the_manifest_is_read_as_the_store_says(dataset_dir):
+    whole = open_dataset(dataset_dir).read_x(2)
+    rewrite(dataset_dir, scale=65535)
+    dataset = open_dataset(dataset_dir)
+    assert dataset._chunks is None
+    x, y = buffers(5)
+    dataset.read_into(2, range(5), x, y)
+    assert np.abs(x - whole).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.empty((3, SIZE, SIZE), np.float32), np.empty((SIZE, SIZE), np.uint8), r"float32 \(2, 16, 16\)"),
+        (np.empty((2, SIZE, SIZE), np.float64), np.empty((SIZE, SIZE), np.uint8), r"float32 \(2, 16, 16\)"),
+        (np.empty((2, SIZE, SIZE), np.float32), np.empty((SIZE, SIZE), np.int64), r"uint8 \(16, 16\)"),
+        (np.empty((2, SIZE, SIZE), np.float32), np.empty((8, SIZE), np.uint8), r"uint8 \(16, 16\)"),
+        (np.empty((2, SIZE, 2 * SIZE), np.float32)[..., ::2], np.empty((SIZE, SIZE), np.uint8), "C-contiguous"),
+        (np.empty((2, SIZE, SIZE), np.float32), np.empty((SIZE, SIZE), np.uint8).T[::-1], "C-contiguous"),
+    ],
+)
+def test_a_buffer_that_does_not_fit_is_refused(pristine, x, y, message):
+    with pytest.raises(ValueError, match=message):
+        open_dataset(pristine).read_into(0, [0, 1], x, y)
+
+
+@pytest.mark.parametrize("channels", [[5], [-1], [0, 7]])
+def test_a_channel_that_does_not_exist_is_refused(pristine, channels):
+    with pytest.raises(IndexError, match=r"has 5 bands, but the channels \["):
+        open_dataset(pristine).read_into(0, channels, *buffers(len(channels)))
+
+
+@pytest.mark.parametrize("row", [-1, 6])
+def test_no_row_from_the_other_end_is_read_into_buffers(pristine, row):
+    with pytest.raises(IndexError, match="has 6 samples"):
+        open_dataset(pristine).read_into(row, [0], *buffers(1))
+
+
+@pytest.mark.parametrize("compression", ["lz4", "none"])
+@pytest.mark.parametrize("array", ["x", "y"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "changed"])
+def test_damage_is_told_in_the_same_words_whichever_way_a_sample_is_read(dataset_dir, compression, array, damage):
+    rewrite(dataset_dir, compression)
+    dataset, path = open_dataset(dataset_dir), chunk_file(dataset_dir, array, 4)
+    data = path.read_bytes()
+    changes = {"cut": data[:-3], "changed": data[:20] + bytes([data[20] ^ 1]) + data[21:]}
+    path.unlink() if damage == "gone" else path.write_bytes(changes[damage])
+    messages = []
+    for read in (lambda: getattr(dataset, f"read_{array}")(4), lambda: dataset.read_into(4, range(5), *buffers(5))):
+        with pytest.raises(DatasetError) as raised:
+            read()
+        messages.append(str(raised.value))
+    assert f"{array} of sample 4 (scene-1-1) is damaged: its chunk " in messages[0]
+    assert messages[0].partition(" (ValueError")[0] == messages[1].partition(" (ValueError")[0]
+    assert "\n" not in messages[1]
+    dataset.read_into(3, range(5), *buffers(5))
+
+
+def test_label_codes_that_do_not_exist_are_noticed_in_buffers_too(dataset_dir):
+    zarr.open_array(dataset_dir / "data.zarr" / "y", mode="r+")[2, 3, 3] = 7
+    dataset = open_dataset(dataset_dir)
+    with pytest.raises(DatasetError, match=r"sample 2 .* only the label codes \(0, 1, 2\), but holds \[7\]"):
+        dataset.read_into(2, range(5), *buffers(5))
 
 
 # --- damage
@@ -320,6 +451,17 @@ def test_a_chunk_of_all_zero_that_darts_nextgen_never_wrote_is_zero(nextgen):
     assert not dataset.read_x(2)[1].any()
 
 
+@pytest.mark.parametrize("channels", [[0, 1, 2], [2, 0], [1], []])
+def test_a_sample_of_darts_nextgen_is_read_into_buffers_too(nextgen, channels):
+    directory, x, y = nextgen
+    dataset = open_dataset(directory)
+    assert_same_bits(dataset, channels, size=8)
+    ours_x, ours_y = buffers(len(channels), 8)
+    dataset.read_into(2, channels, ours_x, ours_y)
+    assert (ours_x == x[2][channels]).all()
+    assert (ours_y == y[2]).all()
+
+
 @pytest.mark.parametrize("row", [1, 3])
 def test_labels_that_darts_nextgen_wrote_and_that_are_gone_are_noticed(nextgen, row):
     directory, _, _ = nextgen
@@ -332,8 +474,10 @@ def test_a_value_that_is_not_finite_is_noticed_also_without_checksums(nextgen):
     directory, _, _ = nextgen
     array = zarr.open_array(directory / "data.zarr" / "x", mode="r+")
     array[1, 0, 0, 0] = np.nan
-    with pytest.raises(DatasetError, match=r"x of sample 1 .*not finite"):
-        open_dataset(directory).read_x(1)
+    dataset = open_dataset(directory)
+    for read in (lambda: dataset.read_x(1), lambda: dataset.read_into(1, [0, 1, 2], *buffers(3, 8))):
+        with pytest.raises(DatasetError, match=r"x of sample 1 .*not finite"):
+            read()
 
 
 def test_counts_of_a_dataset_of_darts_nextgen_are_checked_too(nextgen):

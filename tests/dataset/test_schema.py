@@ -1,9 +1,15 @@
 """How x is stored: 16 bits, and nothing is lost twice."""
 
+import google_crc32c
 import numpy as np
 import pytest
 import zarr
 
+from darts.core.bands import get_bands
+from darts.core.errors import DatasetError
+from darts.dataset.journal import SceneEntry
+from darts.dataset.manifest import read_manifest
+from darts.dataset.reader import open_dataset
 from darts.dataset.schema import (
     BACKGROUND,
     IGNORE,
@@ -11,10 +17,15 @@ from darts.dataset.schema import (
     POSITIVE,
     SCALES,
     chunk_path,
+    compression_of,
     create_arrays,
     create_stage,
     quantise,
 )
+from darts.dataset.writer import open_writer
+from factories import BANDS, patch_pair, problems_of
+
+from .conftest import points, row_of
 
 
 def test_the_label_codes_are_those_of_the_contract():
@@ -45,11 +56,12 @@ def test_digital_numbers_of_reflectance_come_back_exactly(tmp_path):
     assert (quantise(image) % 8 == 0).all()
 
 
-def test_a_staged_chunk_is_that_of_the_dataset(tmp_path):
+@pytest.mark.parametrize("compression", ["lz4", "none"])
+def test_a_staged_chunk_is_that_of_the_dataset(tmp_path, compression):
     rng = np.random.default_rng(2)
     image, labels = rng.random((3, 32, 32), dtype=np.float32), rng.integers(0, 3, (32, 32)).astype(np.uint8)
-    x, y = create_arrays(tmp_path / "s.zarr", 1, 3, 32)
-    staged_x, staged_y = create_stage(tmp_path / "t.zarr", 1, 3, 32)
+    x, y = create_arrays(tmp_path / "s.zarr", 1, 3, 32, compression=compression)
+    staged_x, staged_y = create_stage(tmp_path / "t.zarr", 1, 3, 32, compression)
     x[0], y[0] = image, labels
     staged_x[0], staged_y[0] = quantise(image), labels
     for array in ("x", "y"):
@@ -75,3 +87,92 @@ def test_one_sample_is_one_chunk_in_one_file(tmp_path):
     assert files == {"zarr.json", "x/zarr.json", "y/zarr.json", "x/c/1/0/0/0", "y/c/1/0/0"}
     assert chunk_path(store, "x", 1) == store / "x/c/1/0/0/0"
     assert chunk_path(store, "y", 1) == store / "y/c/1/0/0"
+
+
+# --- chunks that are not packed
+
+
+def test_a_chunk_that_is_not_packed_is_its_numbers_and_their_checksum(tmp_path):
+    rng = np.random.default_rng(3)
+    image, labels = rng.random((3, 8, 8), dtype=np.float32), rng.integers(0, 3, (8, 8)).astype(np.uint8)
+    x, y = create_arrays(tmp_path / "s.zarr", 1, 3, 8, compression="none")
+    x[0], y[0] = image, labels
+    for array, numbers in (("x", quantise(image).astype("<u2")), ("y", labels)):
+        data = chunk_path(tmp_path / "s.zarr", array, 0).read_bytes()
+        assert data[:-4] == numbers.tobytes()
+        assert data[-4:] == google_crc32c.value(data[:-4]).to_bytes(4, "little")
+    assert (quantise(np.asarray(x[0])) == quantise(image)).all()
+
+
+@pytest.mark.parametrize("scale", SCALES.values())
+@pytest.mark.parametrize("compression", ["lz4", "none"])
+def test_how_chunks_are_packed_is_known_from_the_arrays_even_after_they_grew(tmp_path, scale, compression):
+    arrays = create_arrays(tmp_path / "s.zarr", 0, 3, 8, scale, compression)
+    for array in arrays:
+        array.resize((5, *array.shape[1:]))
+        array.attrs["note"] = "says nothing about chunks"
+    x, y = (zarr.open_array(tmp_path / "s.zarr" / name, mode="r") for name in ("x", "y"))
+    assert compression_of(x, y, scale) == compression
+    assert compression_of(x, y, scale + 1) is None
+
+
+def test_arrays_of_which_only_one_is_packed_are_not_ours(tmp_path):
+    x, _ = create_arrays(tmp_path / "s.zarr", 1, 3, 8)
+    _, y = create_arrays(tmp_path / "t.zarr", 1, 3, 8, compression="none")
+    assert compression_of(x, y, SCALES[2]) is None
+
+
+def write(directory, compression, settings=()):
+    """A dataset of two scenes with a patch each; those that it has are passed over."""
+    rng = np.random.default_rng(4)
+    opened = open_writer(directory, get_bands(BANDS), 16, 0, {"made_by": "tests", **dict(settings)}, **compression)
+    with opened as writer:
+        known = {scene.scene_id for scene in writer.scenes}
+        for number in range(2):
+            x, y = patch_pair(rng, size=16)
+            if f"scene-{number}" not in known:
+                stage = writer.stage(f"scene-{number}", 1)
+                stage.add(x, y, row_of(0, f"scene-{number}"))
+                writer.commit(stage.finish(SceneEntry(f"scene-{number}", patches=1), points()))
+        writer.finish()
+    return directory
+
+
+def test_a_dataset_holds_the_same_however_it_is_packed(tmp_path):
+    packed, plain = (write(tmp_path / name, {"compression": name}) for name in ("lz4", "none"))
+    manifests = [read_manifest(directory) for directory in (packed, plain)]
+    assert [manifest.settings["compression"] for manifest in manifests] == ["lz4", "none"]
+    assert manifests[0].fingerprint == manifests[1].fingerprint
+    first, second = open_dataset(packed), open_dataset(plain)
+    assert first.metadata.equals(second.metadata)
+    for row in range(2):
+        assert (first.read_x(row) == second.read_x(row)).all()
+        assert (first.read_y(row) == second.read_y(row)).all()
+        sizes = [chunk_path(directory / "data.zarr", "x", row).stat().st_size for directory in (packed, plain)]
+        assert sizes[0] < sizes[1] == 5 * 16 * 16 * 2 + 4
+    assert problems_of(second) == [None, None]
+
+
+@pytest.mark.parametrize(("begun", "wanted"), [("lz4", "none"), ("none", "lz4")])
+def test_a_dataset_is_not_packed_in_two_ways(tmp_path, begun, wanted):
+    write(tmp_path / "d", {"compression": begun})
+    with pytest.raises(DatasetError, match=f"compression was '{begun}' and is now '{wanted}'"):
+        write(tmp_path / "d", {"compression": wanted})
+
+
+@pytest.mark.parametrize("settings", [{}, {"compression": "lz4"}])
+def test_a_dataset_that_was_begun_before_there_was_a_choice_goes_on(tmp_path, settings):
+    directory = tmp_path / "d"
+    with open_writer(directory, get_bands(BANDS), 16, 0, {"made_by": "tests"}) as writer:
+        stage = writer.stage("scene-0", 1)
+        stage.add(*patch_pair(np.random.default_rng(4), size=16), row_of(0, "scene-0"))
+        writer.commit(stage.finish(SceneEntry("scene-0", patches=1), points()))
+    path = directory / "config.toml"
+    path.write_text(path.read_text().replace('compression = "lz4"\n', ""))
+    assert "compression" not in read_manifest(directory).settings
+    write(directory, {}, settings)
+    assert len(open_dataset(directory)) == 2
+    whole = write(tmp_path / "whole", {})
+    for row in range(2):
+        name = chunk_path(tmp_path, "x", row).relative_to(tmp_path)
+        assert (directory / "data.zarr" / name).read_bytes() == (whole / "data.zarr" / name).read_bytes()

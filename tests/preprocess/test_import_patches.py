@@ -20,9 +20,9 @@ from darts.dataset.config import InspectionConfig
 from darts.dataset.inspection import plan_inspection, write_inspection
 from darts.dataset.manifest import read_manifest
 from darts.dataset.writer import DatasetWriter
-from darts.preprocess import import_patches, import_pipeline, plan_import_patches
-from darts.preprocess.import_config import ImportConfig
-from darts.preprocess.import_values import BandSeen, Seen
+from darts.preprocess import import_patches, plan_import_patches
+from darts.preprocess.importing.config import ImportConfig
+from darts.preprocess.importing.values import BandSeen, Seen
 from factories import problems_of
 
 from .conftest import UTM, pixels, square, write_raster
@@ -551,7 +551,7 @@ def test_settings_of_a_dataset_given_again_are_the_same():
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(import_pipeline, "BATCH", 2)
+    monkeypatch.setattr("darts.preprocess.importing.pipeline.BATCH", 2)
 
 
 @pytest.mark.parametrize("commits", range(4))
@@ -752,7 +752,7 @@ def test_a_split_file_of_other_patches_is_refused(tmp_path):
 
 
 def test_a_preview_reads_a_part_and_writes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_pipeline, "PREVIEWED", 3)
+    monkeypatch.setattr("darts.preprocess.importing.pipeline.PREVIEWED", 3)
     write_pairs(tmp_path, [f"val/{number}" for number in range(5)])
     preview = plan_import_patches(**settings(tmp_path, scale=1e-3))
     assert (len(preview.plan.patches), preview.plan.size, preview.n_read) == (5, SIZE, 3)

@@ -113,14 +113,14 @@ def test_an_encoder_with_fewer_stages_takes_what_it_has(tmp_path):
     assert torch.equal(ours.model.layer1[0].conv1.weight, model.layer1[0].conv1.weight)
 
 
-def without(state, *, layer="layer2"):
-    return {key: value for key, value in state.items() if not key.startswith(layer)}
+def without_layer2(state):
+    return {key: value for key, value in state.items() if not key.startswith("layer2")}
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda state: without(state), r"15 are missing and 0 .* the first is model\.layer2\.0\.conv1\.weight"),
+        (without_layer2, r"15 are missing and 0 .* the first is model\.layer2\.0\.conv1\.weight"),
         (
             lambda state: state | {"conv1.0.weight": torch.zeros(9, 3, 3, 3)},
             r"1 have another shape.*model\.conv1\.0\.weight",
@@ -142,7 +142,7 @@ def test_a_file_that_does_not_fit_is_refused(spoil, message, tmp_path):
 
 def test_weights_of_a_larger_or_a_smaller_encoder_are_refused(tmp_path):
     deep = write(smp.encoders.get_encoder("resnet34", weights=None).state_dict(), tmp_path / "resnet34.pth")
-    with pytest.raises(ModelError, match="are too many, the first is layer1.2"):
+    with pytest.raises(ModelError, match=r"are too many, the first is layer1\.2"):
         load_encoder_weights(smp.encoders.get_encoder("resnet18", weights=None), deep, 3)
     small = write(smp.encoders.get_encoder("resnet18", weights=None).state_dict(), tmp_path / "resnet18.pth")
     with pytest.raises(ModelError, match="another encoder: of 216 weights"):

@@ -128,11 +128,19 @@ def test_curve_metrics_are_within_a_thousandth_of_the_exact_ones(case, share):
 
 
 def test_a_pixel_is_positive_when_its_probability_in_float32_is_above_a_half():
-    logits = torch.tensor([[-1e-3, -0.0, 0.0, 1e-9, 1e-7, 2e-7, 1e-3, 1e9]])
-    y = torch.zeros(1, 8, dtype=torch.uint8)
-    expected = tm.BinaryConfusionMatrix()(logits, y.long()).numpy()
-    np.testing.assert_array_equal(count(logits, y).confusion[0], expected)
-    assert expected[0, 1] < 5  # some are above 0, and still not above a half
+    last = torch.tensor(1.5 * 2**-24).view(torch.int32)
+    near = (last + torch.arange(-2000, 2000, dtype=torch.int32)).view(torch.float32)  # every number near it
+    logits = torch.cat([near, torch.tensor([-1e9, -1e-3, -0.0, 0.0, 1e-45, 1e-3, 1e9, float("nan")])])[None]
+    y = torch.zeros(logits.shape, dtype=torch.uint8)
+    expected = torch.sigmoid(logits) > 0.5
+    assert 0 < expected[0, :4000].sum() < 4000  # some are above 0, and still not above a half
+    predicted = count(logits, y).confusion[0, 0]
+    np.testing.assert_array_equal(predicted, [torch.sum(~expected), torch.sum(expected)])
+    seen = logits[:, :-1]
+    of_torchmetrics = tm.BinaryConfusionMatrix()(seen, torch.zeros(seen.shape, dtype=torch.int64))
+    np.testing.assert_array_equal(count(seen, y[:, :-1]).confusion[0], of_torchmetrics)
+    for one in range(1900, 2100, 7):  # numbers alone, which no vector instruction takes
+        assert count(logits[:, one : one + 1], y[:, :1]).confusion[0, 0, 1] == int(expected[0, one])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

@@ -16,7 +16,10 @@ def drawn(draws, epoch=0):
     return [draw.row for draw in draws]
 
 
-def shuffled(count=len(ROWS), seed=1, probabilities=None, share=Share()):
+ALONE = Share()
+
+
+def shuffled(count=7, seed=1, probabilities=None, share=ALONE):
     return Shuffled(ROWS, count, seed, probabilities, share)
 
 

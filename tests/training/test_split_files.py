@@ -11,7 +11,7 @@ from shapely.geometry import box
 
 from darts.core.errors import ConfigError
 from darts.training.config import DataConfig
-from darts.training.split_config import MakeSplitConfig
+from darts.training.config.splits import MakeSplitConfig
 from darts.training.split_files import SplitFile, read_split_file, split_table, write_split_file
 from darts.training.splits import Fold, Split, make_folds, split_test
 

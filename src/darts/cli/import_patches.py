@@ -9,12 +9,12 @@ from darts.cli.config import CommonConfig
 from darts.cli.options import config_options
 from darts.cli.output import say, say_next, say_table
 from darts.core.config import flat_settings
-from darts.preprocess.import_config import ImportConfig
+from darts.preprocess.importing.config import ImportConfig
 
 if TYPE_CHECKING:
     from darts.core.bands import Band
-    from darts.preprocess.import_pipeline import ImportPreview, ImportResult
-    from darts.preprocess.import_values import Seen
+    from darts.preprocess.importing.pipeline import ImportPreview, ImportResult
+    from darts.preprocess.importing.values import Seen
 
 PANEL = "Data"
 _NEEDED = ("train", "val")

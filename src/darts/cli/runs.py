@@ -8,7 +8,8 @@ import typer
 from darts.cli.config import CommonConfig
 from darts.cli.options import config_options
 from darts.cli.output import say, say_next
-from darts.training.run_table_config import RunChoiceConfig, RunComparisonConfig, RunTableConfig
+from darts.core.html import counted
+from darts.training.config.runs import RunChoiceConfig, RunComparisonConfig, RunTableConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +165,9 @@ def _say_run(run: "RunRecord") -> None:
     took = f" in {duration_text(float(run.result['duration']))}" if "duration" in run.result else ""
     state = "finished" if run.is_finished else "not finished"
     best = f", the best one is {run.best_epoch}" if run.best_epoch else ""
-    say(f"{name} (id {run_id}) is {state}: {run.epochs} epochs{took}{best}; fold {run.fold}, seed {run.seed}")
+    say(
+        f"{name} (id {run_id}) is {state}: {counted(run.epochs, 'epoch')}{took}{best}; fold {run.fold}, seed {run.seed}"
+    )
     settings = [(key, setting_text(value)) for key, value in changed_settings(run.settings).items()]
     if settings:
         _print_table("settings that differ from the defaults", ("setting", "value"), settings)
@@ -227,5 +230,9 @@ def _say_comparison(comparison: "Comparison") -> None:
         say(
             f"warning: the variants also differ in {', '.join(comparison.also_differ)}; the difference may come from there."
         )
+    for name in comparison.without_pair:
+        say(
+            f"{name} is left out: none of its runs shares fold, seed, patches and other settings with one of the others."
+        )
     if comparison.left_out:
-        say(f"{comparison.left_out} runs are left out: they aren't finished, or lack {comparison.metric}.")
+        say(f"{counted(comparison.left_out, 'run')} left out: not finished, or without {comparison.metric}.")

@@ -9,7 +9,7 @@ from darts.cli.options import config_options
 from darts.cli.output import flags, say, say_next, say_table
 from darts.core.errors import DatasetError
 from darts.training.config import DataConfig, DatasetConfig, ValidateConfig
-from darts.training.split_config import MakeSplitConfig
+from darts.training.config.splits import MakeSplitConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,6 @@ from darts.training.config import (
 )
 
 if TYPE_CHECKING:
-
     from darts.training.plan import RunSpec
 
 PANEL = "Training"

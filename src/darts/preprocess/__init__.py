@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from darts.preprocess.import_pipeline import import_patches, plan_import_patches
+    from darts.preprocess.importing.pipeline import import_patches, plan_import_patches
     from darts.preprocess.pipeline import (
         plan_planet_train_data,
         plan_s2_train_data,
@@ -26,5 +26,5 @@ def __getattr__(name: str) -> Any:
     """Import the pipeline only when it is used, so that `--help` stays quick."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "import_pipeline" if name.endswith("import_patches") else "pipeline"
+    module = "importing.pipeline" if name.endswith("import_patches") else "pipeline"
     return getattr(import_module(f"{__name__}.{module}"), name)

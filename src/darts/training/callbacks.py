@@ -103,7 +103,7 @@ def _every_n_epochs(directory: RunDirectory, epochs: int) -> ModelCheckpoint:
 
 
 class StopOnRequest(Callback):
-    """Ctrl-C, SIGTERM and SIGHUP end a fit after the step, or the validation, that is under way; a second one ends it at once.
+    """Ctrl-C, SIGTERM and SIGHUP end a fit after the step, or the validation, that is under way; a second one at once.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class StopOnRequest(Callback):
 
 
 class Throughput(Callback):
-    """`throughput.csv`: of each epoch its seconds, samples a second, and the share of time in which a step waited for data."""
+    """`throughput.csv`: of each epoch its seconds, samples a second, and the share of time that steps waited for data."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

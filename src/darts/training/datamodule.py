@@ -15,7 +15,7 @@ from darts.dataset.joined import JoinedDataset, open_datasets
 from darts.dataset.schema import IGNORE
 from darts.training.augment import augment
 from darts.training.config import AUGMENTATIONS, DEFAULT_AUGMENTATIONS, DataConfig, Hyperparameters, TrainerConfig
-from darts.training.leakage import Division, divide
+from darts.training.leakage import Division, divide, held_out
 from darts.training.loader import Draw, PatchLoader
 from darts.training.sampling import PADDING, InOrder, Share, Shuffled, draw_probabilities
 from darts.training.split_files import split_table
@@ -88,30 +88,35 @@ class PatchDataModule(pl.LightningDataModule):
     def __init__(self, data: DataConfig, hyperparameters: Hyperparameters, trainer: TrainerConfig) -> None:
         super().__init__()
         self.data, self.hyperparameters, self.settings = data, hyperparameters, trainer
-        self.first_epoch = 0
+        self.first_batch = 0
+        """Where an epoch that was stopped within is gone on with."""
         self.dataset = open_datasets(data.train_data_dir)
         self.bands = data.bands or self.dataset.band_names
         self.dataset.bands(self.bands)
 
     @cached_property
+    def _all_metadata(self) -> pd.DataFrame:
+        return with_shares(self.dataset.metadata, self.dataset.patch_size)
+
+    @cached_property
     def metadata(self) -> pd.DataFrame:
         """The rows in use."""
-        return subsampled(with_shares(self.dataset.metadata, self.dataset.patch_size), self.data.subsample)
+        return subsampled(self._all_metadata, self.data.subsample)
 
     @cached_property
     def division(self) -> Division:
         """Test rows, train and val rows, and what of them shares ground or content."""
         if self.data.data_split_method == "none" and self.data.split_file is None:
             _log.warning("without --data-split-method the test split is the train split: test figures say nothing new.")
-        division = divide(self.metadata, self.data, self.dataset.patch_size)
+        division = divide(self._all_metadata, self.data, self.dataset.patch_size)
         for line in division.lines():
             _log.warning(line)
         return division
 
-    @property
+    @cached_property
     def split(self) -> Split:
-        """Test rows and the others."""
-        return self.division.split
+        """Test rows and the others; also where no fold could be trained on."""
+        return held_out(self._all_metadata, self.data)
 
     @property
     def fold_rows(self) -> Fold:
@@ -145,9 +150,9 @@ class PatchDataModule(pl.LightningDataModule):
         rows, seed = self.fold_rows.train, self.settings.random_seed
         count = self.hyperparameters.samples_per_epoch or len(rows)
         probabilities = draw_probabilities(self.metadata.loc[rows], self.hyperparameters)
-        draws = Shuffled(rows, count, seed, probabilities, self._share())
-        draws.set_epoch(self.first_epoch)  # Lightning begins to draw before it sets the epoch that it goes on with
-        return self._loader(draws, rows, self.augmentations)
+        loader = self._loader(Shuffled(rows, count, seed, probabilities, self._share()), rows, self.augmentations)
+        loader.load_state_dict({"batches": self.first_batch})
+        return loader
 
     def train_rows_loader(self) -> PatchLoader:
         """Batches of the train rows as they are: each once, in order, not augmented."""

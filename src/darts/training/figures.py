@@ -102,8 +102,8 @@ def draw_augmentations(patches: Sequence[tuple[np.ndarray, np.ndarray]], bands: 
     # Side by side they make one image, whose stretch is taken from the original alone: a brighter version looks brighter.
     together = rgb_image(np.concatenate([x for x, _ in patches], axis=2), bands, is_original)
     images = np.split(together, np.cumsum([y.shape[1] for y in labels])[:-1], axis=1)
-    columns = min(len(patches), 4)
-    rows = -(-len(patches) // columns)
+    rows = -(-len(patches) // 4)
+    columns = -(-len(patches) // rows)
     figure = new_figure(2.5 * columns, 2.7 * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for index, (axis, image, y) in enumerate(zip(axes, images, labels, strict=False)):

@@ -23,10 +23,10 @@ def _about_rare_positives(hyperparameters: Hyperparameters, labels: LabelCounts)
     share = labels.positive_share
     if hyperparameters.loss != "focal" or hyperparameters.focal_loss_alpha is not None or share >= RARE:
         return []
-    return [
-        f"hint: {share:.1%} of the train pixels are positive, where the focal loss without --focal-loss-alpha learns little; "
-        "try --loss 'bce + dice' --lr-schedule one-cycle."
-    ]
+    said = (
+        f"hint: {share:.1%} of the train pixels are positive, where the focal loss without --focal-loss-alpha learns "
+    )
+    return [f"{said}little; try --loss 'bce + dice' --lr-schedule one-cycle."]
 
 
 def _about_the_learning_rate(hyperparameters: Hyperparameters, trainer: TrainerConfig) -> list[str]:
@@ -34,7 +34,5 @@ def _about_the_learning_rate(hyperparameters: Hyperparameters, trainer: TrainerC
     if hyperparameters.lr_schedule != "exponential" or gamma**epochs >= _FADED:
         return []
     faded = next(epoch for epoch in range(1, epochs + 1) if gamma**epoch < _FADED)
-    return [
-        f"hint: with --gamma {gamma:g} the learning rate is below a hundredth after {faded} of {epochs} epochs; try --gamma "
-        f"{_FADED ** (1 / epochs):.3f}, or --lr-schedule one-cycle."
-    ]
+    said = f"hint: with --gamma {gamma:g} the learning rate is below a hundredth after {faded} of {epochs} epochs; "
+    return [f"{said}try --gamma {_FADED ** (1 / epochs):.3f}, or --lr-schedule one-cycle."]

@@ -4,6 +4,7 @@ Such a patch lets a model be measured on what it was trained on. It is left out 
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -213,11 +214,21 @@ def doubts_of(metadata: pd.DataFrame, division: Division, data: DatasetConfig) -
     return list(require_trainable(metadata, division.fold, positive_in_val=data.require_positive_in_val))
 
 
+def held_out(metadata: pd.DataFrame, data: DatasetConfig) -> Split:
+    """The test rows, and the others, of `divide`; it needs no fold that can be trained on."""
+    used = subsampled(metadata, data.subsample)
+    return split_test(used, data) if data.split_file is None else _read(metadata, used, data.split_file).split
+
+
+def _read(metadata: pd.DataFrame, used: pd.DataFrame, path: Path) -> SplitFile:
+    return read_split_file(path, metadata).within(used.index.to_numpy())
+
+
 def _plan(metadata: pd.DataFrame, data: DatasetConfig, patch_size: int) -> SplitFile:
     """Test rows and folds, with what may still leak."""
     used = subsampled(metadata, data.subsample)
     if data.split_file is not None:
-        return read_split_file(data.split_file, metadata).within(used.index.to_numpy())
+        return _read(metadata, used, data.split_file)
     split = split_test(used, data)
     tested = None if data.data_split_method == "none" else used.loc[split.test]
     return SplitFile(split, tuple(make_folds(used.loc[split.trainval], data, tested, patch_size)))

@@ -173,7 +173,8 @@ def _require_options(spec: ModelSpec) -> list[str]:
 def padding_multiple(model: nn.Module) -> int:
     """What height and width of an image must be multiples of: the `output_stride` of the encoder or the model, else 32."""
     strides = (getattr(part, "output_stride", None) for part in (getattr(model, "encoder", None), model))
-    return next((stride for stride in strides if isinstance(stride, int) and stride > 0), DEFAULT_STRIDE)
+    stride = next((stride for stride in strides if isinstance(stride, int) and stride > 0), DEFAULT_STRIDE)
+    return 2 * stride if isinstance(model, smp.DPT) else stride  # its decoder halves the coarsest features once more
 
 
 def padded(x_nchw: torch.Tensor, multiple: int) -> torch.Tensor:

@@ -20,7 +20,7 @@ from darts.training.optim import Duration, make_optimizer, make_schedule
 from darts.training.supervision import DeepSupervision
 
 Batch = Mapping[str, torch.Tensor]
-_PARTIAL = "train_statistics"
+_PARTIAL, _RATE = "epoch_so_far", "learning_rate"
 
 
 class SegmentationModule(pl.LightningModule):
@@ -75,6 +75,7 @@ class SegmentationModule(pl.LightningModule):
         self.instances = InstanceStatistics(THRESHOLD, matching_iou)
         self.metrics: dict[str, dict[str, float]] = {}
         self._partial: dict[str, torch.Tensor] | None = None
+        self._learning_rate = 0.0
 
     def forward(self, x_nchw: torch.Tensor) -> torch.Tensor:
         """Logits (n, h, w) of images (n, bands, h, w) in [0, 1]."""
@@ -105,7 +106,9 @@ class SegmentationModule(pl.LightningModule):
         """Go on counting where a stopped epoch was left."""
         self._freeze()
         if self._partial is not None:
-            self._pixels("train").restore(self._partial)
+            self._learning_rate = float(self._partial.pop(_RATE))
+            if self.trainer.is_global_zero:
+                self._pixels("train").restore(self._partial)
             self._partial = None
 
     def on_train_epoch_start(self) -> None:
@@ -118,6 +121,8 @@ class SegmentationModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Draw the same numbers in a step, whether training began before it or at it."""
+        if batch_idx == 0:
+            self._learning_rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         torch.manual_seed(
             derive_seed(self.random_seed, "model", self.current_epoch, batch_idx, self.trainer.global_rank)
         )
@@ -144,13 +149,17 @@ class SegmentationModule(pl.LightningModule):
         return logits
 
     def on_train_epoch_end(self) -> None:
-        """Log the metrics of the epoch, and its learning rate."""
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        """Log the metrics of the epoch, and the learning rate that it began with."""
+        self.log("learning_rate", torch.tensor(self._learning_rate, dtype=torch.float64))
         self._end_epoch("train")
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the epoch."""
         self._end_epoch("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Count objects anew."""
+        self.instances = InstanceStatistics(THRESHOLD, self.matching_iou)
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the epoch, and those of objects."""
@@ -168,7 +177,9 @@ class SegmentationModule(pl.LightningModule):
         """Keep what was counted of an epoch that isn't over."""
         pixels = self._pixels("train")
         if pixels.update_called:
-            checkpoint[_PARTIAL] = pixels.counted()
+            with pixels.sync_context():  # of all processes; one of them goes on with it
+                counted = pixels.counted()
+            checkpoint[_PARTIAL] = counted | {_RATE: torch.tensor(self._learning_rate, dtype=torch.float64)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what was counted of an epoch that isn't over."""

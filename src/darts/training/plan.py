@@ -14,6 +14,7 @@ from darts.core.config import Config, resolved_settings
 from darts.core.errors import CheckpointError, RunError
 from darts.core.log import get_logger
 from darts.core.names import random_id, random_name
+from darts.dataset.schema import SCALE
 from darts.training.checkpoint import load_checkpoint, model_config, model_state
 from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, RunLoggingConfig, TrainerConfig
 from darts.training.datamodule import PatchDataModule
@@ -24,7 +25,6 @@ from darts.training.module import SegmentationModule
 from darts.training.normalise import Normalisation, normalisation_from, statistics_from_counts
 from darts.training.runs import find_run
 from darts.training.train_pixels import LabelCounts, TrainPixels, count_train_pixels, labels_in_metadata
-from darts.dataset.schema import SCALE
 
 _log = get_logger(__name__)
 
@@ -138,6 +138,7 @@ class PreparedRun:
         self.data = PatchDataModule(spec.data, spec.hyperparameters, spec.trainer)
         self.roles = self.data.roles()
         self.model_spec = ModelSpec.of(spec.hyperparameters, len(self.data.bands))
+        self.epochs_done = 0
         self.is_trained = False
         """Whether only what follows the training is left to be done."""
         self.resume_from = self._resumable(spec.checkpoint_to_go_on_with)
@@ -248,12 +249,12 @@ class PreparedRun:
                     f"{path} was trained with {name} {was}, but this run has {is_now}; go on with the same dataset and "
                     "settings, or begin another run with --init-weights."
                 )
-        self.data.first_epoch = _epochs_done(checkpoint)
-        is_over = self.data.first_epoch >= self.spec.trainer.max_epochs
+        self.epochs_done, self.data.first_batch = _progress(checkpoint)
+        is_over = self.epochs_done >= self.spec.trainer.max_epochs
         self.is_trained = self.spec.is_resumed and (is_over or _stopped_early(checkpoint))
         if is_over and not self.is_trained:
             raise RunError(
-                f"{path} has finished {self.data.first_epoch} epochs already; raise --max-epochs above "
+                f"{path} has finished {self.epochs_done} epochs already; raise --max-epochs above "
                 f"{self.spec.trainer.max_epochs}."
             )
         return path
@@ -264,12 +265,14 @@ class PreparedRun:
         return (*_MUST_AGREE, "max_epochs") if length_matters else _MUST_AGREE
 
 
-def _epochs_done(checkpoint: dict[str, Any]) -> int:
-    """Whole epochs that a checkpoint has behind it; one that was saved within an epoch names that one."""
+def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
+    """Whole epochs that a checkpoint has behind it, and batches of the one that it was saved within."""
     epoch = int(checkpoint.get("epoch", -1))
-    progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_progress", {}).get("current", {})
-    is_within = bool(progress) and progress["processed"] < progress["ready"]
-    return epoch if is_within else epoch + 1
+    loop = checkpoint.get("loops", {}).get("fit_loop", {})
+    progress = loop.get("epoch_progress", {}).get("current", {"processed": 0, "ready": 0})
+    if progress["processed"] < progress["ready"]:
+        return epoch, int(loop["epoch_loop.batch_progress"]["current"]["ready"])
+    return epoch + 1, 0
 
 
 def _stopped_early(checkpoint: dict[str, Any]) -> bool:

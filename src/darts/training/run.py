@@ -8,7 +8,6 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import lightning.pytorch as pl
 import tomli_w
 from lightning.pytorch.loggers.logger import Logger
 
@@ -153,7 +152,7 @@ def _claim_directory(prepared: PreparedRun) -> None:
         for table in (directory.metrics, directory.throughput):  # of a start that finished no epoch
             table.unlink(missing_ok=True)
     else:
-        _take_history(prepared.resume_from, directory, prepared.data.first_epoch)
+        _take_history(prepared.resume_from, directory, prepared.epochs_done)
 
 
 def _take_history(checkpoint: Path, directory: RunDirectory, epochs: int) -> None:

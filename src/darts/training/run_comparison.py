@@ -88,6 +88,8 @@ class Comparison:
         Of every two variants that share a pair.
     also_differ
         Settings in which the variants differ beside the one that they are compared by: the difference may come from them.
+    without_pair
+        Variants that share no pair with another one.
     left_out
         Number of runs that are not finished, or lack the metric.
     """
@@ -96,6 +98,7 @@ class Comparison:
     table: pd.DataFrame
     differences: tuple[PairedDifference, ...]
     also_differ: tuple[str, ...]
+    without_pair: tuple[str, ...]
     left_out: int
 
 
@@ -140,7 +143,8 @@ def compare_runs(runs: pd.DataFrame, metric: str, by: str | None = None) -> Comp
         if (difference := _difference(metric, table, first, second)).pairs
     )
     also_differ = () if by is None or strict is not None else tuple(others)
-    return Comparison(metric, table, differences, also_differ, len(runs) - len(usable))
+    without_pair = tuple(sorted(set(variants[_LABEL]) - set(table.columns)))
+    return Comparison(metric, table, differences, also_differ, without_pair, len(runs) - len(usable))
 
 
 def _settings(runs: pd.DataFrame) -> set[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from darts.core.html import counted
 from darts.training.run_details import scores_by, throughput
 from darts.training.run_record import MONITOR, RunRecord
 
@@ -29,9 +30,8 @@ def doubts(run: RunRecord) -> list[str]:
 
 def _of_the_end(run: RunRecord) -> Iterator[str]:
     if not run.is_finished:
-        yield (
-            f"The run isn't finished: {run.epochs} epochs so far. What is shown comes from validations during training."
-        )
+        so_far = counted(run.epochs, "epoch")
+        yield f"The run isn't finished: {so_far} so far. What is shown comes from validations during training."
     best, scores = run.best_epoch, _seen(run, MONITOR)
     if best is None:
         yield "No epoch was validated, so that nothing is known of how well it works."

@@ -1,5 +1,6 @@
 """Which patches come in an epoch, in which order, and how often."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class InOrder:
 
     def __len__(self) -> int:
         """Draws of this process."""
-        return -(-len(self.rows) // self.share.processes)
+        return math.ceil(len(self.rows) / self.share.processes)
 
     def __iter__(self) -> Iterator[Draw]:
         """One epoch."""

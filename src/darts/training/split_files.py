@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from darts.core.errors import ConfigError, one_line
 from darts.core.files import make_directory, write_atomically
-from darts.training.split_config import SUFFIXES
+from darts.training.config.splits import SUFFIXES
 from darts.training.splits import Fold, Split
 
 ROLES = ("train", "val", "test")

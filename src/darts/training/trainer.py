@@ -14,7 +14,6 @@ from darts.core.errors import Interrupted, RunError
 from darts.core.log import console
 from darts.training.checkpoint import SafeCheckpointIO
 
-
 _PRECISION: dict[str, Any] = {"32": "32-true"}
 _DETERMINISTIC: dict[str, Any] = {"true": True, "false": False}
 

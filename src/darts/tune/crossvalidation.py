@@ -20,8 +20,8 @@ from darts.core.errors import DatasetError, Interrupted, RunError, SweepError, o
 from darts.core.files import make_directory, write_atomically, write_text
 from darts.core.log import console, get_logger
 from darts.core.names import random_name
-from darts.dataset.lock import single_writer
 from darts.dataset.joined import open_datasets
+from darts.dataset.lock import single_writer
 from darts.training.config import DatasetConfig, FitConfig, Hyperparameters, LoggingConfig
 from darts.training.plan import RunSpec
 from darts.training.run import run

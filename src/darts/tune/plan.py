@@ -142,8 +142,8 @@ def _chosen_folds(data: DatasetConfig, cv: CrossValidationConfig) -> tuple[int, 
         )
     if others := [fold for fold in cv.folds if fold not in there]:
         raise ConfigError(
-            f"--folds: {_what_divides(data)} makes the folds {', '.join(map(str, there))}, but not {others[0]}; name some of "
-            "them."
+            f"--folds: {_what_divides(data)} makes the folds {', '.join(map(str, there))}, but not {others[0]}; name some "
+            "of them."
         )
     return cv.folds or there[: cv.n_folds]
 

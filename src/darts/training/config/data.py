@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from darts.core.config import Config, Listed, OrNone
+from darts.core.config import Config, Listed, OrNone, setting_to_flag
 
 SplitMethod = Literal["none", "random", "region", "sample"]
 FoldMethod = Literal["kfold", "shuffle", "stratified", "region", "region-stratified", "region-kfold", "spatial", "none"]
@@ -36,6 +36,15 @@ def _some_directory(value: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 Directories = Annotated[tuple[Path, ...], BeforeValidator(directories), AfterValidator(_some_directory)]
+
+
+_MEANT_FOR = {
+    "group_by": ("region", "region-kfold", "region-stratified"),
+    "stratify_by": ("stratified", "shuffle", "region-stratified", "spatial"),
+    "block_size_km": ("spatial",),
+    "buffer_km": ("spatial",),
+}
+"""The fold methods that a setting says something to."""
 
 
 class DatasetConfig(Config, frozen=True):
@@ -96,10 +105,13 @@ class DatasetConfig(Config, frozen=True):
     def _one_way_to_split(self) -> Self:
         if self.split_file is not None and self.data_split_method != "none":
             raise ValueError("--split-file says what is tested on, but --data-split-method was given, too")
-        if self.buffer_km and self.fold_method != "spatial":
-            raise ValueError(
-                f"--buffer-km means something only with --fold-method spatial, but that is {self.fold_method}"
-            )
+        method = "--split-file" if self.split_file else self.fold_method
+        for name, methods in _MEANT_FOR.items():
+            if method not in methods and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{setting_to_flag(name)} means something only with --fold-method {' or '.join(methods)}, but that is "
+                    f"{method}"
+                )
         return self
 
 

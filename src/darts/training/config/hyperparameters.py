@@ -178,6 +178,12 @@ class LossConfig(Config, frozen=True):
     focal_tversky_gamma: float = Field(default=0.75, gt=0)
     """Power that focal-tversky raises the tversky loss to."""
 
+    @model_validator(mode="after")
+    def _something_is_weighed(self) -> Self:
+        if self.tversky_alpha == 0 and self.tversky_beta == 0:
+            raise ValueError("--tversky-alpha and --tversky-beta are not both 0, or the loss would say nothing")
+        return self
+
 
 class OptimiserConfig(Config, frozen=True):
     """How it is minimised."""

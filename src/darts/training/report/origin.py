@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from darts.core.html import Html, element, section, shown, table
+from darts.training.config import DEFAULT_AUGMENTATIONS
 from darts.training.report.view import RunView
 from darts.training.run_figures import DATA_DISTRIBUTION, ROLES, data_distribution
 from darts.training.run_record import setting_text
@@ -33,7 +34,7 @@ def _model_rows(settings: Mapping[str, Any], record: Mapping[str, Any]) -> list[
         ("learning rate", _said(settings, "learning_rate", "lr_schedule")),
         ("batch size", _said(settings, "batch_size")),
         ("normalisation", setting_text(settings.get("normalisation", ""))),
-        ("augmentation", _said(settings, "augment") or ("none" if "augment" in settings else None)),
+        ("augmentation", _augmentations(settings.get("augment"))),
         ("precision", _said(settings, "precision")),
         ("device", _said(settings, "device")),
         ("seed", settings.get("random_seed")),
@@ -57,6 +58,13 @@ def _data_rows(settings: Mapping[str, Any], record: Mapping[str, Any]) -> list[t
         ("positive in train", f"{share:.2%} of the pixels" if isinstance(share, float) else None),
         ("left out of train", _left_out(record.get("dropped_for_overlap"))),
     ]
+
+
+def _augmentations(recorded: Any) -> str | None:
+    if recorded is None:
+        return None
+    names = recorded if isinstance(recorded, list) else DEFAULT_AUGMENTATIONS if recorded else ()
+    return setting_text(names) or "none"
 
 
 def _left_out(count: Any) -> str | None:

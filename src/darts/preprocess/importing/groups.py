@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from darts.core.errors import SceneError, one_line
-from darts.preprocess.import_files import PatchFiles, listed
+from darts.preprocess.importing.files import PatchFiles, listed
 
 
 def group_patches(path: Path, patches: Sequence[PatchFiles]) -> tuple[str, ...]:

@@ -17,11 +17,11 @@ from darts.core.log import get_logger
 from darts.dataset.journal import SceneEntry, read_metadata
 from darts.dataset.schema import SPLIT_FILE
 from darts.dataset.writer import DatasetWriter, Opening, open_writer
-from darts.preprocess.import_batches import Batch, BatchTask, input_fingerprints, read_patch, stage_batch
-from darts.preprocess.import_config import ImportConfig
-from darts.preprocess.import_files import ROLES
-from darts.preprocess.import_plan import ImportPlan, make_plan
-from darts.preprocess.import_values import Seen, all_seen, doubts
+from darts.preprocess.importing.batches import Batch, BatchTask, input_fingerprints, read_patch, stage_batch
+from darts.preprocess.importing.config import ImportConfig
+from darts.preprocess.importing.files import ROLES
+from darts.preprocess.importing.plan import ImportPlan, make_plan
+from darts.preprocess.importing.values import Seen, all_seen, doubts
 from darts.preprocess.parallel import count_workers, run_in_order
 from darts.preprocess.progress import show_progress
 

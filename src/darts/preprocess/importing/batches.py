@@ -21,10 +21,10 @@ from darts.dataset.places import on_the_globe
 from darts.dataset.schema import IGNORE, POSITIVE
 from darts.dataset.writer import SceneStage, StagedScene
 from darts.preprocess.features import fill
-from darts.preprocess.import_arrays import read_layers
-from darts.preprocess.import_config import ImportConfig
-from darts.preprocess.import_files import PatchFiles
-from darts.preprocess.import_values import Seen, all_seen, label_codes, look_at, physical_values, scaled_values
+from darts.preprocess.importing.arrays import read_layers
+from darts.preprocess.importing.config import ImportConfig
+from darts.preprocess.importing.files import PatchFiles
+from darts.preprocess.importing.values import Seen, all_seen, label_codes, look_at, physical_values, scaled_values
 from darts.preprocess.patches import MISSING_VALUES, NO_POSITIVE
 from darts.preprocess.scenes import Grid
 

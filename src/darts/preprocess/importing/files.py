@@ -6,7 +6,7 @@ from pathlib import Path
 
 from darts.core.errors import SceneError
 from darts.core.files import files_below
-from darts.preprocess.import_config import ImportConfig
+from darts.preprocess.importing.config import ImportConfig
 
 SUFFIXES = (".npy", ".tif", ".tiff", ".png")
 ROLES = ("train", "val", "test")

@@ -10,8 +10,8 @@ import numpy as np
 from darts.core.bands import Band, get_bands, index_band, known_bands, rescaled
 from darts.dataset.schema import BACKGROUND, IGNORE, POSITIVE
 from darts.preprocess.features import normalise
-from darts.preprocess.import_arrays import Layers
-from darts.preprocess.import_config import ImportConfig
+from darts.preprocess.importing.arrays import Layers
+from darts.preprocess.importing.config import ImportConfig
 
 MOST_CLIPPED = 0.01
 """Share of the values of a band outside of its range from which on the scale is probably wrong."""

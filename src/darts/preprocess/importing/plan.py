@@ -7,11 +7,11 @@ from pathlib import Path
 
 from darts.core.bands import Band
 from darts.core.errors import SceneError
-from darts.preprocess.import_arrays import read_shape
-from darts.preprocess.import_config import ImportConfig
-from darts.preprocess.import_files import ROLES, PatchFiles, find_patches, listed
-from darts.preprocess.import_groups import group_patches
-from darts.preprocess.import_values import imported_bands
+from darts.preprocess.importing.arrays import read_shape
+from darts.preprocess.importing.config import ImportConfig
+from darts.preprocess.importing.files import ROLES, PatchFiles, find_patches, listed
+from darts.preprocess.importing.groups import group_patches
+from darts.preprocess.importing.values import imported_bands
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Ready patches, as images and masks, into a dataset directory."""
