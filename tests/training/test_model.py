@@ -193,6 +193,8 @@ def test_options_reach_the_architecture_and_a_timm_encoder():
         {"activation": "sigmoid"},
         {"aux_params": {"classes": 2}},
         {"in_channels": 5},
+        {"checkpoint_path": "somewhere.pth"},
+        {"pretrained_cfg_overlay": {"file": "somewhere.pth"}},
     ],
     ids=str,
 )

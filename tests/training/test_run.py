@@ -21,8 +21,8 @@ from darts.dataset.schema import chunk_path
 from darts.training.checkpoint import load_checkpoint
 from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
 from darts.training.metrics import Confusion, confusion_metrics
-from darts.training.outcome import ALL_REGIONS
 from darts.training.plan import plan_run
+from darts.training.run_record import ALL_REGIONS
 
 
 def weights(path) -> str:

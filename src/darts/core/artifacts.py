@@ -186,4 +186,6 @@ def sweep_database(artifact_dir: Path) -> Path:
 
 def find_runs(artifact_dir: Path) -> list[RunDirectory]:
     """All runs below an artifact directory, those of cross-validations and sweeps included, sorted by path."""
-    return [RunDirectory(path.parent) for path in sorted(artifact_dir.rglob("split.parquet"))]
+    folders = (path.parent for path in sorted(artifact_dir.rglob("split.parquet")))
+    # A dataset directory, which may have a split file too, has a table of patches.
+    return [RunDirectory(folder) for folder in folders if not (folder / "metadata.parquet").exists()]

@@ -18,9 +18,9 @@ from darts.core.files import write_text
 from darts.core.log import console
 from darts.training.averaging import weight_averaging
 from darts.training.config import OptimiserConfig, TrainerConfig
+from darts.training.run_record import MONITOR
 from darts.training.sample_figures import SampleFigures
 
-MONITOR = "val/JaccardIndex"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SIGNAL_EXIT = 128
 

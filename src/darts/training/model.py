@@ -28,6 +28,8 @@ from darts.training.normalise import Normaliser
 DEFAULT_STRIDE = 32
 _NO_OPTIONS = ("arch", "encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params")
 """Arguments of an architecture that have flags of their own, or would give something else than one logit."""
+_WEIGHT_OPTIONS = ("pretrained", "checkpoint", "cache")
+"""Arguments of timm that begin so say where weights come from; a checkpoint must not choose that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ def _require_options(spec: ModelSpec) -> list[str]:
     # timm takes many more, and refuses what it doesn't know; an encoder of smp would leave that out in silence.
     is_open = timm_name(spec.encoder_name) is not None
     for name in spec.options:
-        if name in _NO_OPTIONS or (name not in takes and not is_open):
+        is_refused = name in _NO_OPTIONS or name.startswith(_WEIGHT_OPTIONS)
+        if is_refused or (name not in takes and not is_open):
             raise ModelError(
                 f"--model-options: {spec.arch} with {spec.encoder_name} takes no option {name!r}; it takes "
                 f"{', '.join(takes)}."

@@ -13,9 +13,9 @@ from darts.training.datamodule import PatchDataModule
 from darts.training.figures import draw_augmentations, draw_statistics
 from darts.training.metrics import Statistics, metrics_table
 from darts.training.run_figures import AUGMENTATIONS_PREVIEW
+from darts.training.run_record import ALL_REGIONS
 from darts.training.sample_figures import choose_samples
 
-ALL_REGIONS = "(all)"
 PREVIEWS = 5
 
 
@@ -45,7 +45,7 @@ def _names(metadata: pd.DataFrame, column: str, rows: int) -> np.ndarray:
 
 def _write_table(path: Path, stage: str, table: pd.DataFrame) -> None:
     table.insert(0, "split", stage)
-    before = pd.read_csv(path) if path.exists() else None
+    before = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
     write_text(path, _joined(before, table).to_csv(index=False, lineterminator="\n"))
 
 

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from darts.core.artifacts import RunDirectory
 from darts.core.errors import RunError, one_line
+from darts.training.config import PLACE
 from darts.training.run_record import lower_is_better
-from darts.training.run_selection import CHANCE, PLACE, cell_text, require_column, varying_settings
+from darts.training.run_selection import CHANCE, cell_text, require_column, varying_settings
 
 _LABEL, _PATCHES = "compared", "patches"
 _PAIRED_BY = ["fold", "seed"]

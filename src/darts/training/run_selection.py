@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from darts.core.errors import ConfigError
+from darts.training.config import PLACE
 from darts.training.run_record import MONITOR, is_metric, lower_is_better, setting_text
 
 _CONDITION = re.compile(
@@ -30,11 +31,6 @@ _RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 _EXAMPLE = "write it as in \"model_encoder == 'resnet34' and val/JaccardIndex > 0.3\""
 _MAIN_METRICS = (MONITOR, "test/JaccardIndex", "val/F1Score", "val/Precision", "val/Recall", "test/F1Score")
-PLACE = frozenset(
-    "artifact_dir wandb_entity wandb_project tensorboard log_every_n_steps plot_every_n_val_epochs num_workers device "
-    "in_memory resume continue_from_checkpoint skip_existing save_every_n_epochs".split()
-)
-"""Settings that say where and how the work is done, but not what comes out."""
 CHANCE = frozenset({"fold", "random_seed"})
 """Settings whose change repeats a run, rather than making it another one."""
 

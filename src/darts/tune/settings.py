@@ -6,11 +6,9 @@ from typing import Any
 
 from darts.core.config import Config, build_configs, resolved_settings, setting_to_flag, to_toml_value
 from darts.core.errors import ConfigError
+from darts.training.config import PLACE as RUN_PLACE
 
-PLACE = frozenset(
-    "train_data_dir artifact_dir num_workers device in_memory log_every_n_steps plot_every_n_val_epochs wandb_entity "
-    "wandb_project".split()
-)
+PLACE = RUN_PLACE | {"train_data_dir"}
 """Where and how work is done, but not what comes out; may differ from start to start and from computer to computer."""
 
 

@@ -16,12 +16,13 @@ from darts.training.config.hyperparameters import (
     parse_options,
     parse_sample_weights,
 )
-from darts.training.config.running import FitConfig, LoggingConfig, RunLoggingConfig, TrainerConfig
+from darts.training.config.running import PLACE, FitConfig, LoggingConfig, RunLoggingConfig, TrainerConfig
 from darts.training.config.testing import ConvertConfig, TestConfig, ValidateConfig
 
 __all__ = [
     "AUGMENTATIONS",
     "DEFAULT_AUGMENTATIONS",
+    "PLACE",
     "Augmentation",
     "ConvertConfig",
     "DataConfig",

@@ -12,6 +12,12 @@ from pydantic import (
 from darts.core.config import Config, Listed, OrNone
 from darts.core.names import SafeName
 
+PLACE = frozenset(
+    "artifact_dir wandb_entity wandb_project tensorboard log_every_n_steps plot_every_n_val_epochs num_workers device "
+    "in_memory resume continue_from_checkpoint skip_existing save_every_n_epochs".split()
+)
+"""Settings that say where and how the work is done, but not what comes out."""
+
 
 class FitConfig(Config, frozen=True):
     """How long, and where."""
