@@ -96,7 +96,7 @@ def convert(config: ConvertConfig) -> ConvertResult:
     CheckpointError, ConfigError, ModelError
         When the checkpoint can't be used, the target exists, or what was written doesn't give the same logits.
     """
-    plan, factory = plan_conversion(config), getattr(config, "model_factory", None)
+    plan, factory = plan_conversion(config), config.model_factory
     stored = plan.stored
     original = make_predictor(stored.spec, stored.weights, stored.normalisation, stored.path, model_factory=factory)
     make_directory(config.out_directory, CheckpointError)

@@ -67,7 +67,9 @@ class SegmentationModule(pl.LightningModule):
         self.model: nn.Module = model.to(memory_format=torch.channels_last)
         self.normaliser = Normaliser(Normalisation.from_dict(config.get("normalisation")))
         self.criterion = make_loss(self.settings, pos_weight)
-        self.supervision = DeepSupervision(self.model) if self.settings.deep_supervision else None
+        self.supervision = (
+            DeepSupervision(self.model, config.get("patch_size", 64)) if self.settings.deep_supervision else None
+        )
         self.random_seed = random_seed
         self.matching_iou = matching_iou
         self.pixels = nn.ModuleDict({stage: PixelStatistics(rows) for stage in ("train_", "val_", "test_")})

@@ -176,7 +176,12 @@ class PreparedRun:
         method = self.spec.hyperparameters.normalisation
         if method == "none":
             return Normalisation()
-        return normalisation_from(method, statistics_from_counts(self._train_pixels.values, SCALE))
+        found = normalisation_from(method, statistics_from_counts(self._train_pixels.values, SCALE))
+        if flat := [band for band, factor in zip(self.data.bands, found.factor, strict=True) if factor == 0]:
+            _log.warning(
+                "%s hold(s) one value in all train patches, and becomes 0 by --normalisation.", ", ".join(flat)
+            )
+        return found
 
     @cached_property
     def module(self) -> SegmentationModule:

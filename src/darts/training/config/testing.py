@@ -72,6 +72,8 @@ class ConvertConfig(Config, frozen=True):
     """Folder that the model is written into."""
     checkpoint_name: OrNone[SafeName] = None
     """Name of the model; that of the run if not given."""
+    model_factory: OrNone[str] = None
+    """The function that the run was trained with, if it was with one; what a checkpoint names is never run by itself."""
     format: Literal["directory", "darts"] = "directory"
     """`directory`: model.safetensors and config.json; `darts`: the one file of the existing pipeline."""
 
