@@ -61,6 +61,7 @@ def test_a_tracker_that_breaks_says_so_once_and_is_left_alone(monkeypatch, tmp_p
         def log(self, *_):
             raise RuntimeError("the service is gone")
 
+    tracker.start()
     tracker._run = Broken()
     with caplog.at_level("WARNING", logger="darts"):
         tracker.log_metrics({"a": 1.0}, 1)

@@ -176,12 +176,6 @@ def environment():
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def heed_signals():
-    """A child of a job in the background inherits that Ctrl-C is ignored; Python then never hears of it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def only_run(folder):
     (run,) = find_runs(folder)
     return run
@@ -222,26 +216,3 @@ def test_killed_at_five_random_steps_the_same_command_ends_where_the_undisturbed
     results = [json.loads(run.result.read_text())["metrics"] for run in (one, other)]
     assert results[0] == results[1]
     assert pd.read_parquet(one.split).equals(pd.read_parquet(other.split))
-
-
-@pytest.mark.slow
-def test_sigterm_saves_exits_with_its_code_and_names_the_command_that_goes_on(dataset_dir, tmp_path):
-    words = [word if word != "6" else "200" for word in command(tmp_path, dataset_dir)]
-    process = subprocess.Popen(
-        words,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=heed_signals,  # noqa: PLW1509 -- no thread is there yet
-    )
-    while not list(tmp_path.glob("_runs/*/throughput.csv")):
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 143, output
-    run = only_run(tmp_path)
-    assert run.last_checkpoint.exists()
-    assert f"Go on with: darts train-smp --train-data-dir {dataset_dir}" in output
-    assert output.rstrip().endswith(f"--resume {run.name_and_id[1]}")

@@ -199,7 +199,7 @@ def test_a_signal_ends_the_run_with_its_code_and_says_how_to_go_on(signum, code,
         _, said = process.communicate(timeout=120)
     assert process.returncode == code, said
     (last,) = tmp_path.rglob("last.ckpt")
-    assert f"--continue-from-checkpoint {last}" in said
+    assert said.rstrip().endswith(f"--resume {RunDirectory(last.parents[1]).name_and_id[1]}")
     assert load_checkpoint(last)["epoch"] >= 0
     assert "Traceback" not in said
 

@@ -52,6 +52,23 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def picture_grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure of pictures with titles, side by side, and its axes (rows, columns); without what places other figures' axes.
+
+    Parameters
+    ----------
+    width, height
+        Inches of one picture with its title.
+    """
+    figure = Figure(figsize=(width * columns, height * rows), dpi=120)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.25 / (height * rows), wspace=0.03, hspace=0.12)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    return figure, axes
+
+
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, whole or not at all; the same figure gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +79,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 def draw_samples(samples: Sequence[PredictedSample], bands: Sequence[str], path: Path) -> Path:
     """One row for each patch: image, label, predicted probability, and the outline of both over the image."""
-    figure = new_figure(10, 2.6 * len(samples))
-    axes = figure.subplots(len(samples), 4, squeeze=False)
+    figure, axes = picture_grid(len(samples), 4, width=2.5, height=2.7)
     for row, sample in zip(axes, samples, strict=True):
         seen = sample.y_hw != IGNORE
         image = rgb_image(sample.x_chw, bands, seen)
@@ -77,8 +93,6 @@ def draw_samples(samples: Sequence[PredictedSample], bands: Sequence[str], path:
         _outline(row[3], sample.y_hw == POSITIVE, "#ffffff")
         _outline(row[3], seen & (sample.probability_hw > THRESHOLD), "#ffb000")
         row[3].set_title("outlines: label white, predicted orange", fontsize=7)
-        for axis in row:
-            axis.set_axis_off()
     return save_figure(figure, path)
 
 
@@ -104,14 +118,11 @@ def draw_augmentations(patches: Sequence[tuple[np.ndarray, np.ndarray]], bands: 
     images = np.split(together, np.cumsum([y.shape[1] for y in labels])[:-1], axis=1)
     rows = -(-len(patches) // 4)
     columns = -(-len(patches) // rows)
-    figure = new_figure(2.5 * columns, 2.7 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for index, (axis, image, y) in enumerate(zip(axes, images, labels, strict=False)):
+    figure, axes = picture_grid(rows, columns, width=2.5, height=2.7)
+    for index, (axis, image, y) in enumerate(zip(axes.flat, images, labels, strict=False)):
         axis.imshow(np.where((y != IGNORE)[..., None], image, to_rgb(_IGNORED)))
         _outline(axis, y == POSITIVE, "#ffb000")
         axis.set_title(f"augmented {index}" if index else "original", fontsize=8)
-    for axis in axes:
-        axis.set_axis_off()
     return save_figure(figure, path)
 
 
