@@ -53,6 +53,8 @@ BANDS = (
 )
 OPTICAL = ((450, 90, -40), (650, 120, -30), (700, 160, -80), (2300, 250, 380))
 """Mean digital number of each optical band, and how much ground and vegetation change it."""
+LABELLED = 2.3
+"""Standard deviations above which noise is a label; most patches have none."""
 AUGMENTATIONS = ("flip", "rotate90", "blur", "brightness-contrast", "multiplicative-noise")
 WORKERS = 2
 SLOWEST = 1 / 0.6
@@ -362,7 +364,7 @@ def simulated(size: Size) -> tuple[np.ndarray, np.ndarray]:
     edge = across * size.pixels
     rng = generator("loading", size.pixels, size.patches)
     image = np.stack([*optical(edge, rng), *trends(edge, rng), *terrain(edge, rng)]).astype(np.float32)
-    labels = (field(edge, edge, rng, 3.0) > 2.3).astype(np.uint8)
+    labels = (field(edge, edge, rng, 3.0) > LABELLED).astype(np.uint8)
     x = np.stack([part for rows in np.split(image, across, axis=1) for part in np.split(rows, across, axis=2)])
     y = np.stack([part for rows in np.split(labels, across) for part in np.split(rows, across, axis=1)])
     return np.clip(x[: size.patches], 0, 1), y[: size.patches]
@@ -383,18 +385,24 @@ def optical(edge: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 
 def trends(edge: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Bytes with pixels of 30 m, on a grid of 3 m."""
+    """Bytes with pixels of 30 m, interpolated to 3 m, as preprocessing does it."""
     for _ in range(3):
         coarse = np.clip(128 + 28 * field(edge // 10 + 1, edge // 10 + 1, rng, 2.0), 0, 255).astype(np.uint8)
-        yield cv2.resize(coarse, (edge, edge), interpolation=cv2.INTER_LINEAR) / np.float32(255)
+        yield interpolated(coarse, edge) / 255
 
 
 def terrain(edge: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Relative elevation and slope."""
-    elevation = 60 * field(edge, edge, rng, 3.6)
+    """Relative elevation and slope from elevations with pixels of 10 m."""
+    coarse = 60 * field(3 * edge // 10 + 1, 3 * edge // 10 + 1, rng, 3.6)
+    elevation = interpolated(coarse, edge)
     yield (elevation - cv2.blur(elevation, (101, 101)) + 50) / 100
-    down, right = np.gradient(elevation, 2.0)
+    down, right = np.gradient(elevation, 3.0)
     yield np.degrees(np.arctan(np.hypot(down, right))) / 90
+
+
+def interpolated(coarse: np.ndarray, edge: int) -> np.ndarray:
+    """Cubic convolution: float32 (edge, edge)."""
+    return cv2.resize(coarse.astype(np.float32), (edge, edge), interpolation=cv2.INTER_CUBIC)
 
 
 def write_ours(directory: Path, x: np.ndarray, y: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from darts.core.errors import ConfigError
-from darts.training.config import AUGMENTATIONS, Hyperparameters
+from darts.training.config import DEFAULT_AUGMENTATIONS, Hyperparameters
 from darts.tune.space import Choice, Constant, Range, Space
 from darts.tune.space_files import LARGEST_FILE, parse_hyperparameters, read_space_file
 from studies import PLANET_SWEEP
@@ -94,7 +94,7 @@ def test_the_sweep_file_of_the_guide_is_read_as_it_stands(write):
 
 def test_all_nine_hyperparameters_can_stand_in_the_config_file(write):
     found = read_space_file(write(ALL_NINE, "config.toml"))
-    assert set(found.space.dimensions) == set(Hyperparameters.model_fields)
+    assert set(found.space.dimensions) <= set(Hyperparameters.model_fields)
     assert (found.name, found.method, found.metric, found.early_terminate) == (None, None, None, None)
     assert found.space.dimensions == {
         "augment": Choice((True, False)),
@@ -114,6 +114,29 @@ def test_every_point_of_a_file_makes_hyperparameters(write, text):
     space = read_space_file(write(text, "a.toml" if text is ALL_NINE else "a.yml")).space
     for k in range(50):
         Hyperparameters(**space.point(1, k))
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension"),
+    [
+        ("pos_weight: [auto, 3, none]", Choice(("auto", 3, None))),
+        ("loss: [focal, 'bce + 0.5 * dice']", Choice(("focal", "bce + 0.5 * dice"))),
+        ("class_weights: ['0.4,0.6', none]", Choice(("0.4,0.6", None))),
+        ("class_weights: [[0.4, 0.6]]", Choice(("0.4,0.6",))),
+        ("model_options: ['decoder_channels=[64,32,16,8,4]']", Choice(("decoder_channels=[64,32,16,8,4]",))),
+        ("swa: [true, false]", Choice((True, False))),
+        ("normalisation: z-score", Constant("z-score")),
+        ("positive_fraction: {low: 0.1, high: 0.9}", Range(0.1, 0.9)),
+    ],
+)
+def test_every_kind_of_hyperparameter_can_be_varied(write, text, dimension):
+    (found,) = read_space_file(write(f"hyperparameters: {{{text}}}")).space.dimensions.values()
+    assert found == dimension
+
+
+def test_two_options_of_a_model_at_once_are_refused(write):
+    with pytest.raises(ConfigError, match="one option of a model at a time"):
+        read_space_file(write("hyperparameters: {model_options: [['a=1', 'b=2']]}"))
 
 
 def test_a_sweep_can_be_written_in_toml(write):
@@ -212,7 +235,7 @@ def test_numbers_that_yaml_takes_for_text_are_numbers_where_one_is_needed(own, e
         ("augment: 'flip, rotate90'", Constant("flip,rotate90")),
         ("augment: [true, [flip, rotate90], []]", Choice((True, "flip,rotate90", False))),
         ("augment: {distribution: value, value: [flip, blur]}", Constant("flip,blur")),
-        ("augment: {distribution: value, value: " + str(list(AUGMENTATIONS)) + "}", Constant(True)),
+        ("augment: {distribution: value, value: " + str(list(DEFAULT_AUGMENTATIONS)) + "}", Constant(True)),
         ("bands: 'blue, green,red'", Constant("blue,green,red")),
         ("bands: {distribution: value, value: [blue, green]}", Constant("blue,green")),
         ("bands: [[blue, green], [blue, green, red]]", Choice(("blue,green", "blue,green,red"))),

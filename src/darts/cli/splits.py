@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: CommonConfig) -> None:
     """Check a dataset directory: structure, splits and folds; with --deep every value; fails on what spoils training."""
+    from darts.training.leakage import divide
     from darts.training.splits import subsampled
 
     dataset = _open(data)
@@ -47,6 +48,7 @@ def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: Comm
         raise DatasetError(
             "training needs positive pixels, but no patch has one; check that the labels lie on the scenes."
         )
+    divide(dataset.metadata, data, dataset.patch_size)  # refuses the chosen fold as train-smp would
     if validate.deep and not common.dry_run:
         for part in dataset.parts:
             _read_everything(part)

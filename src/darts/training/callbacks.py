@@ -23,6 +23,8 @@ from darts.training.sample_figures import SampleFigures
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SIGNAL_EXIT = 128
+_ONE_REQUEST = 1.0
+"""Seconds within which a second signal is the first one, passed on once more, as `uv run` does."""
 
 
 class ValidateLastEpoch(Callback):
@@ -114,6 +116,7 @@ class StopOnRequest(Callback):
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
         self._asked: int | None = None
+        self._asked_at = 0.0
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -132,8 +135,10 @@ class StopOnRequest(Callback):
 
     def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
         if self._asked is not None:
-            raise SystemExit(_SIGNAL_EXIT + number)
-        self._asked = number
+            if time.monotonic() - self._asked_at > _ONE_REQUEST:
+                raise SystemExit(_SIGNAL_EXIT + number)
+            return
+        self._asked, self._asked_at = number, time.monotonic()
         console.print("stopping after this step or validation; once more stops at once.", highlight=False)
 
     def _is_asked(self, trainer: pl.Trainer) -> bool:
@@ -157,6 +162,11 @@ class StopOnRequest(Callback):
         """Stop between two epochs; the last one is saved."""
         if self._is_asked(trainer):
             self._stop(f"stopped after epoch {trainer.current_epoch}.")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Stop after the last epoch; the next start only measures the best one."""
+        if self._is_asked(trainer):
+            self._stop("stopped after the last epoch.")
 
     def _stop(self, message: str) -> None:
         raise Interrupted(message, _SIGNAL_EXIT + (self._asked or signal.SIGTERM), self.checkpoint)

@@ -228,14 +228,16 @@ def _plan(metadata: pd.DataFrame, data: DatasetConfig, patch_size: int) -> Split
     """Test rows and folds, with what may still leak."""
     used = subsampled(metadata, data.subsample)
     if data.split_file is not None:
-        return _read(metadata, used, data.split_file)
+        plan = _read(metadata, used, data.split_file)
+        whole = Fold(0, plan.split.trainval, plan.split.trainval)
+        return replace(plan, folds=(whole,)) if data.fold_method == "none" else plan
     split = split_test(used, data)
     tested = None if data.data_split_method == "none" else used.loc[split.test]
     return SplitFile(split, tuple(make_folds(used.loc[split.trainval], data, tested, patch_size)))
 
 
 def _chosen(plan: SplitFile, data: DataConfig) -> Fold:
-    if data.split_file is None and data.fold_method == "none":
+    if data.fold_method == "none":
         return plan.folds[0]
     folds = {fold.number: fold for fold in plan.folds}
     if data.fold not in folds:

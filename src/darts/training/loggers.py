@@ -1,6 +1,7 @@
 """Where the metrics of a run go: a CSV file always, TensorBoard and Weights & Biases when asked for."""
 
 import csv
+import importlib.util
 import io
 import os
 import threading
@@ -189,17 +190,26 @@ class WandbTracker(Logger):
             _log.warning("send the offline run later with: wandb sync %s", self._directory / "wandb" / "offline-run-*")
 
 
+def require_tensorboard() -> None:
+    """Refuse to begin without the package that writes event files.
+
+    Raises
+    ------
+    ConfigError
+        When it isn't installed.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ConfigError(
+            "--tensorboard needs the package tensorboard, which isn't installed; install darts[tensorboard], or leave the "
+            "flag out."
+        )
+
+
 class EventFiles(TensorBoardLogger):
     """Event files for TensorBoard, in a folder of the run."""
 
     def __init__(self, directory: Path) -> None:
-        try:
-            super().__init__(str(directory), name="", version="tensorboard", default_hp_metric=False)
-        except ModuleNotFoundError:
-            raise ConfigError(
-                "--tensorboard needs the package tensorboard, which isn't installed; install darts[tensorboard], or leave "
-                "the flag out."
-            ) from None
+        super().__init__(str(directory), name="", version="tensorboard", default_hp_metric=False)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:

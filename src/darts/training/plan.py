@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from torch import nn
 
 from darts.core.artifacts import RunDirectory, run_directory
 from darts.core.config import Config, resolved_settings
@@ -20,10 +21,12 @@ from darts.training.config import DataConfig, Hyperparameters, LoggingConfig, Ru
 from darts.training.datamodule import PatchDataModule
 from darts.training.devices import Placement, place_run
 from darts.training.hints import hints
-from darts.training.model import ModelSpec, build_model, require_model_takes
+from darts.training.loggers import require_tensorboard
+from darts.training.model import ModelSpec, build_model, require_model_takes, set_encoder_trainable
 from darts.training.module import SegmentationModule
 from darts.training.normalise import Normalisation, normalisation_from, statistics_from_counts
 from darts.training.runs import find_run
+from darts.training.supervision import DeepSupervision
 from darts.training.train_pixels import LabelCounts, TrainPixels, count_train_pixels, labels_in_metadata
 
 _log = get_logger(__name__)
@@ -112,11 +115,17 @@ def _identity(run_name: str | None, trainer: TrainerConfig) -> tuple[str, str]:
     if inherited := os.environ.get(_IDENTITY):
         name, _, run_id = inherited.partition(" ")
         return name, run_id
-    if trainer.num_nodes > 1 and (job := os.environ.get("SLURM_JOB_ID") or os.environ.get("TORCHELASTIC_RUN_ID")):
+    if trainer.num_nodes * trainer.processes_per_node > 1 and (job := _job_of_several_tasks()):
         if run_name is None:
-            raise RunError("a run on several computers needs a --run-name that all of them know; give one.")
+            raise RunError("a run that several tasks share needs a --run-name that all of them know; give one.")
         return run_name, hashlib.sha256(job.encode()).hexdigest()[:8]
     return run_name or random_name(), random_id()
+
+
+def _job_of_several_tasks() -> str | None:
+    """What Slurm or torchrun calls the job whose tasks share a run; None where this process starts the others itself."""
+    tasks = os.environ.get("SLURM_JOB_ID") if int(os.environ.get("SLURM_NTASKS", "1")) > 1 else None
+    return tasks or os.environ.get("TORCHELASTIC_RUN_ID")
 
 
 def share_identity(spec: RunSpec) -> None:
@@ -149,6 +158,14 @@ class PreparedRun:
         hyperparameters = self.spec.hyperparameters
         model = build_model(self.model_spec, hyperparameters.model_encoder_weights, hyperparameters.model_factory)
         require_model_takes(model, self.model_spec, self.data.dataset.patch_size)
+        if hyperparameters.deep_supervision:
+            DeepSupervision(model, self.data.dataset.patch_size)
+        if hyperparameters.freeze_encoder_epochs:
+            set_encoder_trainable(model, trainable=False)
+        if self.spec.trainer.init_weights is not None:
+            self._load_weights(model, self.spec.trainer.init_weights)
+        if self.spec.logging.tensorboard:
+            require_tensorboard()
 
     @property
     def hints(self) -> list[str]:
@@ -199,22 +216,26 @@ class PreparedRun:
             hyperparameters.model_factory,
         )
         if spec.trainer.init_weights is not None:
-            self._load_weights(module, spec.trainer.init_weights)
+            self._load_weights(module.model, spec.trainer.init_weights)
+            _log.info("the weights of %s are what this run begins with.", spec.trainer.init_weights)
         return module
 
-    def _load_weights(self, module: SegmentationModule, path: Path) -> None:
+    def build(self) -> None:
+        """Do what takes longer, but needs no folder: look at the train pixels if need be, and make the module."""
+        assert self.module is not None
+
+    def _load_weights(self, model: nn.Module, path: Path) -> None:
         checkpoint = load_checkpoint(path)
         if (bands := model_config(checkpoint, path)["bands"]) != list(self.data.bands):
             raise CheckpointError(
                 f"--init-weights: {path} takes the bands {', '.join(bands)}; give the same with --bands."
             )
         try:
-            module.model.load_state_dict(model_state(checkpoint, path))
+            model.load_state_dict(model_state(checkpoint, path))
         except RuntimeError:
             raise CheckpointError(
                 f"--init-weights: the weights in {path} are of another model; give the arch and encoder that it has."
             ) from None
-        _log.info("the weights of %s are what this run begins with.", path)
 
     def _model_config(self) -> dict[str, Any]:
         dataset = self.data.dataset

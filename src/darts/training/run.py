@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import tomli_w
+import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from darts.core.artifacts import RunDirectory
@@ -74,6 +75,7 @@ def run(spec: RunSpec) -> RunResult:
     prepared = PreparedRun(spec)
     is_main = prepared.placement.is_main_process
     started = time.monotonic()
+    prepared.build()
     if is_main:
         for hint in prepared.hints:
             console.print(hint, highlight=False, soft_wrap=True)
@@ -207,6 +209,8 @@ def _fit(prepared: PreparedRun) -> None:
         for logger in loggers:
             if isinstance(logger, WandbTracker):
                 logger.close()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # one process does the rest, and waits for no other
 
 
 def _loggers(spec: RunSpec) -> list[Logger]:

@@ -180,13 +180,19 @@ def _run_one(spec: RunSpec, plan: CrossValidationPlan, number: int) -> RunInfo:
 
 
 def _gone_on_with(spec: RunSpec, plan: CrossValidationPlan) -> RunSpec:
-    """The run that an earlier start began, where it finished an epoch; what else is left of it is removed."""
+    """The run that an earlier start began, where it finished an epoch; what else is left of it is removed.
+
+    Its folder gets the id of this start: a runner that was only paused finds its own no more, and can't write into it.
+    """
     unfinished = plan.directory.runs_named(spec.run_name)
     kept = next((one for one in unfinished if one.last_checkpoint.exists()), None)
     for other in unfinished:
         if other != kept:
             shutil.rmtree(other.path)
-    return spec if kept is None else replace(spec, run_id=kept.name_and_id[1], is_resumed=True)
+    if kept is None:
+        return spec
+    kept.path.rename(spec.directory.path)
+    return replace(spec, is_resumed=True)
 
 
 def _free_memory() -> None:

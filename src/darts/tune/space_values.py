@@ -4,11 +4,11 @@ import difflib
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from darts.core.config import build_config, setting_to_flag
 from darts.core.errors import ConfigError
-from darts.training.config import AUGMENTATIONS, Hyperparameters
+from darts.training.config import DEFAULT_AUGMENTATIONS, Hyperparameters
 from darts.tune.space import Choice, Range, Scale, Value
 
 SWEEPABLE = (*Hyperparameters.model_fields, "bands")
@@ -90,12 +90,23 @@ def as_number(value: Any) -> int | float:
 
 def number_type(name: str) -> type[int] | type[float] | None:
     """Int or float, for a setting that is a number; None for any other."""
-    types = [] if name == "bands" else _types(Hyperparameters.model_fields[name].annotation)
+    annotation = None if name == "bands" else Hyperparameters.model_fields[name].annotation
+    types = [] if tuple in _origins(annotation) else _types(annotation)
     return int if int in types else float if float in types else None
 
 
 def _types(annotation: object) -> list[object]:
     return [part for argument in get_args(annotation) for part in _types(argument)] or [annotation]
+
+
+def _origins(annotation: object) -> list[object]:
+    below = [origin for argument in get_args(annotation) for origin in _origins(argument)]
+    return [get_origin(annotation), *below]
+
+
+def _is_word(name: str, value: Any) -> bool:
+    """Whether a setting that is a number also takes this word, such as auto."""
+    return isinstance(value, str) and value.strip() in _types(Hyperparameters.model_fields[name].annotation)
 
 
 def checked_value(name: str, value: Any) -> Value:
@@ -115,13 +126,17 @@ def checked_value(name: str, value: Any) -> Value:
     """
     if name == "bands":
         return _bands(value)
-    if number_type(name) and not _is_none(value):
+    if number_type(name) and not _is_none(value) and not _is_word(name, value):
         value = as_number(value)
     validated = _validated(name, value)
     if not isinstance(validated, tuple):
         return validated
-    if name == "augment" and validated in ((), AUGMENTATIONS):
+    if name == "augment" and validated in ((), DEFAULT_AUGMENTATIONS):
         return bool(validated)
+    if name == "model_options" and len(validated) > 1:
+        raise ConfigError(
+            f"a sweep varies one option of a model at a time, but got {shown(value)}; give one name=value."
+        )
     return ",".join(map(str, validated))
 
 

@@ -30,6 +30,7 @@ from darts.tune.storage import database_url
 from darts.tune.sweep import Sweep, SweepPlan, SweepRequest, open_sweep, plan_sweep
 
 _GRACE = 60.0
+_OF_FOLDS = ("group_by", "stratify_by", "block_size_km", "buffer_km")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def run_tune(sweep: Sweep, retrain_and_test: bool) -> TuneResult:
             artifact_dir=sweep.plan.settings.logging.artifact_dir,
             device=sweep.plan.settings.fit.device,
             num_workers=sweep.plan.settings.fit.num_workers,
+            model_factory=sweep.plan.settings.at(result.best_point).hyperparameters.model_factory,
         )
     )
     return TuneResult(result, best_run, tested)
@@ -108,7 +110,8 @@ def _retrained(plan: SweepPlan, number: int, point: Mapping[str, Value]) -> RunD
         if there.name_and_id[0] == name and there.is_finished:
             return there
     settings = plan.settings.at(point)
-    data = build_config(DataConfig, dict(settings.data) | {"fold_method": "none"})
+    undivided = {name: DataConfig.model_fields[name].default for name in _OF_FOLDS} | {"fold_method": "none"}
+    data = build_config(DataConfig, dict(settings.data) | undivided)
     spec = RunSpec(
         data=cast("DataConfig", data),
         hyperparameters=settings.hyperparameters,

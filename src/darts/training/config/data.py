@@ -85,7 +85,7 @@ class DatasetConfig(Config, frozen=True):
     """With `--fold-method spatial`, train patches nearer than this to a patch of val or test are left out, in kilometres."""
     split_file: OrNone[Path] = None
     """Take test, train and val patches from this file (parquet or CSV, as a run's split.parquet or make-split write it), and
-    not from the methods above."""
+    not from the methods above; with --fold-method none, train on train and val."""
     allow_overlap: bool = False
     """Keep train patches that share ground or content with one of val or test; they are left out otherwise."""
     require_positive_in_val: bool = False
@@ -97,7 +97,7 @@ class DatasetConfig(Config, frozen=True):
             raise ValueError(
                 f"--data-split-method {self.data_split_method} needs --data-split-by with the names to test on"
             )
-        if self.data_split_method == "none" and self.data_split_by:
+        if self.data_split_method == "none" and self.data_split_by and self.split_file is None:
             raise ValueError("--data-split-by means something only with --data-split-method, but that is none")
         return self
 
