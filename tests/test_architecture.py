@@ -192,3 +192,11 @@ def test_every_test_that_the_table_of_defects_names_exists():
     assert missing == []
     assert len(named) > 40
     assert [int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)] == list(range(40))
+
+
+def test_every_test_that_the_table_of_options_names_exists():
+    page = (ROOT / "docs" / "reference" / "options.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:tests/)?([\w/]+\.py)`", page))
+    tests = {name for name in named if Path(name).name.startswith("test_")}
+    assert [name for name in sorted(tests) if not (ROOT / "tests" / name).exists()] == []
+    assert len(tests) > 15

@@ -16,6 +16,7 @@ from darts.training.figures import (
     draw_samples,
     draw_statistics,
     draw_threshold,
+    outlined,
     rgb_image,
 )
 from darts.training.metrics import BINS, Confusion, Statistics, curves
@@ -138,8 +139,9 @@ def test_all_augmented_versions_are_stretched_as_the_original(drawn, tmp_path):
     x, y = patch_pair(rng, size=16)
     darker = (0.5 * x).astype(np.float32)
     draw_augmentations([(x, y), (darker, y), (np.zeros_like(x), y)], BANDS, tmp_path / "a.png")
-    original, dark, black = (axis.images[0].get_array()[:, 3:] for axis in drawn[0].axes)
-    np.testing.assert_allclose(original, rgb_image(x, BANDS, y != 2)[:, 3:], atol=1e-6)
+    background = y == 0  # the label is outlined
+    original, dark, black = (axis.images[0].get_array()[background] for axis in drawn[0].axes)
+    np.testing.assert_allclose(original, rgb_image(x, BANDS, y != 2)[background], atol=1e-6)
     assert dark.mean() < 0.6 * original.mean()
     assert black.max() == 0
     assert [axis.get_title() for axis in drawn[0].axes] == ["original", "augmented 1", "augmented 2"]
@@ -152,6 +154,16 @@ def test_ignored_pixels_of_augmented_versions_are_grey_and_no_panel_is_empty_of_
     assert len(np.unique(ignored, axis=0)) == 1
     assert len(drawn[0].axes) == 8
     assert not any(axis.axison for axis in drawn[0].axes)
+
+
+def test_a_mask_is_outlined_inside_its_border_and_not_along_that_of_the_image():
+    image, mask = np.zeros((8, 8, 3)), np.zeros((8, 8), dtype=bool)
+    mask[2:7, :5] = True
+    painted = outlined(image, mask, "#ff0000")[..., 0] == 1
+    expected = mask.copy()
+    expected[3:6, :4] = False
+    np.testing.assert_array_equal(painted, expected)
+    assert not image.any()
 
 
 def test_loss_curves_hold_the_history_and_mark_the_best_epoch(drawn, tmp_path):

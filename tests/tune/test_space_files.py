@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from darts.core.errors import ConfigError
-from darts.training.config import DEFAULT_AUGMENTATIONS, Hyperparameters
+from darts.training.config import AUGMENTATIONS, DEFAULT_AUGMENTATIONS, Hyperparameters
 from darts.tune.space import Choice, Constant, Range, Space
 from darts.tune.space_files import LARGEST_FILE, parse_hyperparameters, read_space_file
 from studies import PLANET_SWEEP
@@ -230,7 +230,7 @@ def test_numbers_that_yaml_takes_for_text_are_numbers_where_one_is_needed(own, e
         ("model_arch: none", Constant("none")),
         ("augment: none", Constant(False)),
         ("augment: yes", Constant(True)),
-        ("augment: 'All'", Constant(True)),
+        ("augment: 'All'", Constant(",".join(AUGMENTATIONS))),
         ("augment: flip", Constant("flip")),
         ("augment: 'flip, rotate90'", Constant("flip,rotate90")),
         ("augment: [true, [flip, rotate90], []]", Choice((True, "flip,rotate90", False))),

@@ -1,14 +1,13 @@
 """The `darts` command."""
 
 import os
-import signal
 import sys
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from darts import __version__
+from darts.core.stopping import heed_signals
 
 app = typer.Typer(
     name="darts",
@@ -47,16 +46,10 @@ _register()
 
 def main() -> None:
     """Run the command line; a signal that asks to stop becomes its exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks to go on when the terminal closes
-            signal.signal(number, _stop)
+    heed_signals()
     try:
         app()
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does: nothing is left to say, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)

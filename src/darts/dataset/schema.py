@@ -61,7 +61,7 @@ of optical bands are zero, and pack away. The error of any value is below 1.1e-5
 SCALE = SCALES[SCHEMA_VERSION]
 
 Compression = Literal["lz4", "none"]
-"""How chunks are packed: `none` is read faster from a fast local disk, and takes about twice the space."""
+"""How chunks are packed: `none` is read faster from a fast local disk, and takes about a third more space."""
 COMPRESSION: Compression = "lz4"
 """That of a dataset that doesn't say."""
 

@@ -154,7 +154,7 @@ class PatchConfig(Config, frozen=True):
     mask_erosion_size: NonNegativeInt = 0
     """Ignore pixels that are at most this many pixels from a bad pixel or from outside the scene."""
     compression: Literal["lz4", "none"] = "lz4"
-    """How patches are packed; `none` reads faster from a fast local disk, and takes about twice the space."""
+    """How patches are packed; `none` reads faster from a fast local disk, and takes about a third more space."""
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:

@@ -16,13 +16,13 @@ from darts.core.artifacts import RunDirectory
 from darts.core.errors import Interrupted
 from darts.core.files import write_text
 from darts.core.log import console
+from darts.core.stopping import EXIT
 from darts.training.averaging import weight_averaging
 from darts.training.config import OptimiserConfig, TrainerConfig
 from darts.training.run_record import MONITOR
 from darts.training.sample_figures import SampleFigures
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SIGNAL_EXIT = 128
 _ONE_REQUEST = 1.0
 """Seconds within which a second signal is the first one, passed on once more, as `uv run` does."""
 
@@ -136,7 +136,7 @@ class StopOnRequest(Callback):
     def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
         if self._asked is not None:
             if time.monotonic() - self._asked_at > _ONE_REQUEST:
-                raise SystemExit(_SIGNAL_EXIT + number)
+                raise SystemExit(EXIT + number)
             return
         self._asked, self._asked_at = number, time.monotonic()
         console.print("stopping after this step or validation; once more stops at once.", highlight=False)
@@ -169,7 +169,7 @@ class StopOnRequest(Callback):
             self._stop("stopped after the last epoch.")
 
     def _stop(self, message: str) -> None:
-        raise Interrupted(message, _SIGNAL_EXIT + (self._asked or signal.SIGTERM), self.checkpoint)
+        raise Interrupted(message, EXIT + (self._asked or signal.SIGTERM), self.checkpoint)
 
 
 class Throughput(Callback):

@@ -17,6 +17,7 @@ from darts.core.config import keyword_settings, resolved_settings
 from darts.core.errors import Interrupted, RunError
 from darts.core.files import make_directory, write_atomically, write_text
 from darts.core.log import console, get_logger
+from darts.core.stopping import stop_if_asked
 from darts.training.callbacks import run_callbacks
 from darts.training.checkpoint import load_checkpoint, model_state
 from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
@@ -200,6 +201,7 @@ def _fit(prepared: PreparedRun) -> None:
         **prepared.placement.trainer_settings,
     )
     last = directory.last_checkpoint
+    stop_if_asked()
     try:
         with stoppable(hyperparameters.batch_size):
             trainer.fit(prepared.module, datamodule=data, ckpt_path=prepared.resume_from, weights_only=True)
@@ -247,6 +249,7 @@ def _validate_best(prepared: PreparedRun) -> dict[str, float]:
         devices=prepared.placement.devices[:1] if isinstance(prepared.placement.devices, list) else 1,
         logger=False,
     )
+    stop_if_asked()
     with stoppable(spec.hyperparameters.batch_size):
         trainer.validate(module, datamodule=data, verbose=False, weights_only=True)
     write_stage(directory, "val", module.statistics["val"], data.metadata)

@@ -20,6 +20,7 @@ from darts.core.errors import DatasetError, Interrupted, RunError, SweepError, o
 from darts.core.files import make_directory, write_atomically, write_text
 from darts.core.log import console, get_logger
 from darts.core.names import random_name
+from darts.core.stopping import stop_if_asked
 from darts.dataset.joined import open_datasets
 from darts.dataset.lock import single_writer
 from darts.training.config import DatasetConfig, FitConfig, Hyperparameters, LoggingConfig
@@ -135,6 +136,7 @@ def run_missing(plan: CrossValidationPlan, known: Mapping[str, RunInfo]) -> Iter
     _claim(plan)
     infos: list[RunInfo] = []
     for number, spec in enumerate(plan.runs, start=1):
+        stop_if_asked()
         infos.append(known.get(spec.run_name) or _run_one(spec, plan, number))
         write_run_infos(summarise(plan, infos))
         yield infos[-1]

@@ -58,7 +58,7 @@ class ImportConfig(Config, frozen=True):
     exclude_nan: bool = True
     """Drop patches in which any band lacks a value somewhere."""
     compression: Literal["lz4", "none"] = "lz4"
-    """How patches are packed; `none` reads faster from a fast local disk, and takes about twice the space."""
+    """How patches are packed; `none` reads faster from a fast local disk, and takes about a third more space."""
     workers: NonNegativeInt = 0
     """Processes that read patches. 0: one for each CPU core, at most 4, where there is work enough. The dataset doesn't
     depend on it."""
