@@ -81,27 +81,33 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict(state_dict)
 
 
-def _last_checkpoint(directory: RunDirectory) -> ModelCheckpoint:
-    last = directory.last_checkpoint
-    return ModelCheckpoint(
-        dirpath=last.parent,
-        filename=last.stem,
-        save_top_k=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+class LastCheckpoint(ModelCheckpoint):
+    """The checkpoint of every epoch, in the place of the one before."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        last = directory.last_checkpoint
+        super().__init__(
+            dirpath=last.parent,
+            filename=last.stem,
+            save_top_k=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
 
 
-def _every_n_epochs(directory: RunDirectory, epochs: int) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        dirpath=directory.checkpoints,
-        filename="epoch-{epoch:04d}",
-        auto_insert_metric_name=False,
-        every_n_epochs=epochs,
-        save_top_k=-1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+class EveryNthCheckpoint(ModelCheckpoint):
+    """A checkpoint of every n-th epoch, which stays; epochs count from 0 as in `metrics.csv`."""
+
+    def __init__(self, directory: RunDirectory, epochs: int) -> None:
+        super().__init__(
+            dirpath=directory.checkpoints,
+            filename="epoch-{epoch:04d}",
+            auto_insert_metric_name=False,
+            every_n_epochs=epochs,
+            save_top_k=-1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
 
 
 class StopOnRequest(Callback):
@@ -239,7 +245,7 @@ def run_callbacks(
         *([] if console.is_terminal else [PlainProgress()]),
         *([EarlyStopping(MONITOR, mode="max", patience=patience)] if patience else []),
         BestCheckpoint(directory),
-        _last_checkpoint(directory),
-        *([_every_n_epochs(directory, every)] if every else []),
+        LastCheckpoint(directory),
+        *([EveryNthCheckpoint(directory, every)] if every else []),
         StopOnRequest(directory.last_checkpoint),
     ]
