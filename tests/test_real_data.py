@@ -63,3 +63,26 @@ def test_bare_ground_is_found_in_quarters_that_the_model_has_not_seen(tmp_path):
     assert len(held_out) == 4
     tp, fp, fn = held_out[["tp", "fp", "fn"]].sum()
     assert tp / (tp + fp + fn) >= 0.85
+
+
+def test_water_is_found_in_groups_of_ready_patches_that_the_model_has_not_seen(tmp_path):
+    """One fold of five, with what the recipes recommend; `benchmarks/water.py` compares all of them."""
+    water = Path(os.environ["DARTS_REAL_DATA"]) / "water_hls"
+    dataset, artifacts = tmp_path / "dataset", tmp_path / "artifacts"
+    darts(
+        "import-patches",
+        *("--images-dir", water / "images", "--masks-dir", water / "masks", "--groups-file", water / "groups.json"),
+        *("--bands", "coastal,blue,green,red,nir,swir16,swir22", "--scale", 1e-4, "--no-exclude-nan"),
+        *("--train-data-dir", dataset),
+    )
+    darts(
+        "train-smp",
+        *("--train-data-dir", dataset, "--artifact-dir", artifacts, "--device", "cpu", "--model-encoder", "resnet18"),
+        *("--fold-method", "region-stratified", "--loss", "bce + dice", "--lr-schedule", "one-cycle"),
+        *("--normalisation", "z-score", "--max-epochs", 3, "--check-val-every-n-epoch", 3, "--num-workers", 1),
+    )
+    (run,) = (artifacts / "_runs").iterdir()
+    counts = pd.read_parquet(run / "confusion.parquet").query("region == '(all)'").iloc[0]
+    assert counts["tp"] / (counts["tp"] + counts["fp"] + counts["fn"]) > 0.6
+    roles = pd.read_parquet(run / "split.parquet").query("role != 'test'")
+    assert roles.groupby("region")["role"].nunique().max() == 1, "no group is on both sides"

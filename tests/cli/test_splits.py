@@ -57,9 +57,9 @@ def test_validating_reads_every_sample_of_every_dataset_when_asked(leaky):
 
 def test_copies_in_another_dataset_are_left_out_of_train(leaky):
     both = ("--train-data-dir", leaky[0], "--train-data-dir", leaky[1])
-    out = succeeds(
-        command("validate-dataset", *both, "--fold-method", "region-kfold", "--group-by", "dataset", *FOLDS[2:])
-    )
+    result = command("validate-dataset", *both, "--fold-method", "region-kfold", "--group-by", "dataset", *FOLDS[2:])
+    assert "none with a positive pixel" in fails(result, 1), "train-smp would refuse the same"
+    out = result.stdout
     assert "fold 0: 12 patches of train on the ground of one of val." in out
     assert "fold 0: 12 patches of train with the content of one of val." in out
     assert "fold 0: 12 patches shared with val or test left out of train." in out

@@ -147,7 +147,10 @@ def test_train_patches_that_lie_in_val_too_are_left_out_and_counted(train, tmp_p
         assert dropped.tolist() == ([twin] * 6 if twin else [])
         if twin:
             run = train(tmp_path / "artifacts", train_data_dir=directories, fold=fold, max_epochs=1, **folds)
-            assert tomllib.loads(RunDirectory(run.directory).config.read_text())["darts"]["dropped_for_overlap"] == 6
+            record = tomllib.loads(RunDirectory(run.directory).config.read_text())["darts"]
+            assert record["dropped_for_overlap"] == 6
+            assert any("6 patches of train" in line for line in record["audit"])
+            assert "6 patches of train" in RunDirectory(run.directory).report.read_text()
             assert twin not in set(roles(run).query("role == 'train'")["region"])
 
 

@@ -16,7 +16,7 @@ from darts.core.errors import ConfigError
 RECORD_KEYS = frozenset(
     (
         "schema_version n_patches n_bands fingerprint lo hi unit fill versions run_id dataset_fingerprint git_commit "
-        "dropped_for_overlap positive_share"
+        "dropped_for_overlap audit positive_share"
     ).split()
 )
 """What the `config.toml` of an artifact records beside settings; such a file can be given as config file."""

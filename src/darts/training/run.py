@@ -144,6 +144,7 @@ def _claim_directory(prepared: PreparedRun) -> None:
         "run_id": spec.run_id,
         "dataset_fingerprint": prepared.data.dataset.fingerprint,
         "dropped_for_overlap": len(prepared.data.division.dropped),
+        "audit": prepared.data.division.account(),
         "positive_share": prepared.labels.positive_share,
         "git_commit": _git_commit(),
         "versions": [f"{name} {importlib.metadata.version(name)}" for name in _VERSIONED],

@@ -23,7 +23,7 @@ ALL_REGIONS = "(all)"
 """The row of `confusion.parquet` that holds a whole split."""
 _LOWER_IS_BETTER = ("loss", "HammingDistance", "fp", "fn")
 _COUNTS = ("tp", "fp", "fn", "tn")
-_NO_SETTING = RECORD_KEYS | {"run_name", "cv_name", "tune_name", "dropped_for_overlap", "positive_share"}
+_NO_SETTING = RECORD_KEYS | {"run_name", "cv_name", "tune_name"}
 
 
 @dataclass(frozen=True, slots=True)

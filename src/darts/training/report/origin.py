@@ -57,6 +57,7 @@ def _data_rows(settings: Mapping[str, Any], record: Mapping[str, Any]) -> list[t
         ("fold", f"{settings['fold']}{of_all}, counted from 0" if "fold" in settings else None),
         ("positive in train", f"{share:.2%} of the pixels" if isinstance(share, float) else None),
         ("left out of train", _left_out(record.get("dropped_for_overlap"))),
+        ("audit", " ".join(record.get("audit", []))),
     ]
 
 
