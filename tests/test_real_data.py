@@ -56,7 +56,8 @@ def test_bare_ground_is_found_in_quarters_that_the_model_has_not_seen(tmp_path):
             "train-smp",
             *("--train-data-dir", dataset, "--artifact-dir", artifacts, "--device", "cpu"),
             *("--fold-method", "region-kfold", "--total-folds", 4, "--fold", fold),
-            *("--model-encoder", "resnet18", "--max-epochs", 8, "--check-val-every-n-epoch", 4),
+            *("--model-encoder", "resnet18", "--max-epochs", 4, "--check-val-every-n-epoch", 4),
+            *("--loss", "bce + dice", "--lr-schedule", "one-cycle", "--normalisation", "z-score"),
         )
     table = pd.concat(map(pd.read_parquet, artifacts.rglob("confusion.parquet")))
     held_out = table[(table["split"] == "val") & (table["region"] == "(all)")]
