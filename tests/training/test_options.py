@@ -225,7 +225,6 @@ def test_a_model_of_the_users_own_trains_and_is_run_again_only_when_it_is_named(
         ),
         ({"normalisation": "l2"}, ConfigError, "--normalisation"),
         ({"swa": True, "ema": True}, ConfigError, "--swa and --ema are two ways"),
-        ({"group_by": "scene_date", "fold_method": "kfold"}, ConfigError, "--group-by means something only with"),
         ({"loss": "bce + hinge"}, ConfigError, "--loss: a loss is one of focal"),
         ({"positive_fraction": 0.5, "balance_by": "region"}, ConfigError, "each say how often a patch is drawn"),
     ],
@@ -234,6 +233,14 @@ def test_what_can_not_work_is_refused_before_a_folder_is_made(settings, error, m
     with pytest.raises(error, match=message):
         train(tmp_path / "artifacts", **settings)
     assert not (tmp_path / "artifacts").exists() or not list((tmp_path / "artifacts").rglob("config.toml"))
+
+
+def test_a_setting_that_the_fold_method_does_not_heed_is_said(dataset_dir, caplog):
+    data = DartsDataModule(train_data_dir=dataset_dir, fold_method="kfold", group_by="scene_date", block_size_km=5)
+    with caplog.at_level("WARNING", logger="darts"):
+        assert len(data.fold_rows.train)
+    assert "--group-by says nothing to --fold-method kfold, and is passed over." in caplog.text
+    assert "--block-size-km says nothing to" in caplog.text
 
 
 def test_a_dataset_that_moved_is_trained_alike(train, dataset_dir, tmp_path):

@@ -109,7 +109,7 @@ class PatchDataModule(pl.LightningDataModule):
         if self.data.data_split_method == "none" and self.data.split_file is None:
             _log.warning("without --data-split-method the test split is the train split: test figures say nothing new.")
         division = divide(self._all_metadata, self.data, self.dataset.patch_size)
-        for line in division.lines():
+        for line in (*self.data.unheeded, *division.lines()):
             _log.warning(line)
         return division
 

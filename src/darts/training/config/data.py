@@ -42,7 +42,6 @@ _MEANT_FOR = {
     "group_by": ("region", "region-kfold", "region-stratified"),
     "stratify_by": ("stratified", "shuffle", "region-stratified", "spatial"),
     "block_size_km": ("spatial",),
-    "buffer_km": ("spatial",),
 }
 """The fold methods that a setting says something to."""
 
@@ -105,14 +104,22 @@ class DatasetConfig(Config, frozen=True):
     def _one_way_to_split(self) -> Self:
         if self.split_file is not None and self.data_split_method != "none":
             raise ValueError("--split-file says what is tested on, but --data-split-method was given, too")
-        method = "--split-file" if self.split_file else self.fold_method
-        for name, methods in _MEANT_FOR.items():
-            if method not in methods and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(
-                    f"{setting_to_flag(name)} means something only with --fold-method {' or '.join(methods)}, but that is "
-                    f"{method}"
-                )
+        if self.buffer_km and self.fold_method != "spatial":
+            raise ValueError(
+                f"--buffer-km means something only with --fold-method spatial, but that is {self.fold_method}"
+            )
         return self
+
+    @property
+    def unheeded(self) -> list[str]:
+        """A line for each setting that says nothing to the chosen fold method."""
+        method = "--split-file" if self.split_file else f"--fold-method {self.fold_method}"
+        return [
+            f"{setting_to_flag(name)} says nothing to {method}, and is passed over."
+            for name, methods in _MEANT_FOR.items()
+            if (self.split_file or self.fold_method not in methods)
+            and getattr(self, name) != type(self).model_fields[name].default
+        ]
 
 
 class DataConfig(DatasetConfig, frozen=True):
