@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 from torch import nn
 
 from darts.core.artifacts import RunDirectory, run_directory
-from darts.core.config import Config, resolved_settings
+from darts.core.config import Config, build_config, resolved_settings
 from darts.core.errors import CheckpointError, RunError
 from darts.core.log import get_logger
 from darts.core.names import random_id, random_name
@@ -260,8 +260,8 @@ class PreparedRun:
         if path is None:
             return None
         checkpoint = load_checkpoint(path)
-        before, chosen = model_config(checkpoint, path), self._settings()
-        recorded = before.get("settings", {})
+        before = model_config(checkpoint, path)
+        recorded, chosen = _spelt_out(before.get("settings", {})), _spelt_out(self._settings())
         now: dict[str, Any] = {
             "model": self.model_spec.as_dict(),
             "bands": list(self.data.bands),
@@ -289,6 +289,12 @@ class PreparedRun:
         hyperparameters = self.spec.hyperparameters
         length_matters = hyperparameters.lr_schedule in _LENGTH_MATTERS or hyperparameters.swa
         return (*_MUST_AGREE, "max_epochs") if length_matters else _MUST_AGREE
+
+
+def _spelt_out(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with a default such as `augment = true` in the form that it has once it was read."""
+    given = {name: settings[name] for name in Hyperparameters.model_fields if name in settings}
+    return settings | resolved_settings(build_config(Hyperparameters, given))
 
 
 def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
