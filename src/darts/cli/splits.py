@@ -39,16 +39,19 @@ def register(app: typer.Typer) -> None:
 
 def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: CommonConfig) -> None:
     """Check a dataset directory: structure, splits and folds; with --deep every value; fails on what spoils training."""
-    from darts.training.leakage import divide
+    from darts.training.leakage import doubts_of
     from darts.training.splits import subsampled
 
     dataset = _open(data)
-    _say_divisions(dataset, _divide(dataset, data))
+    divisions = _divide(dataset, data)
+    _say_divisions(dataset, divisions)
     if subsampled(dataset.metadata, data.subsample)["empty"].all():
         raise DatasetError(
             "training needs positive pixels, but no patch has one; check that the labels lie on the scenes."
         )
-    divide(dataset.metadata, data, dataset.patch_size)  # refuses the chosen fold as train-smp would
+    for division in divisions:
+        if data.fold_method == "none" or division.fold.number == data.fold:
+            doubts_of(dataset.metadata, division, data)  # refuses the chosen fold as train-smp would
     if validate.deep and not common.dry_run:
         for part in dataset.parts:
             _read_everything(part)

@@ -16,12 +16,16 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _noted: list[int] = []
 
 
+def heeded() -> list[int]:
+    """The signals that ask to stop, without those that this process ignores."""
+    return [number for number in _NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def heed_signals() -> None:
     """Let Ctrl-C, SIGTERM and SIGHUP end this process by an exception; what it ignores, as under nohup, stays ignored."""
     _noted.clear()
-    for number in _NUMBERS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _end)
+    for number in heeded():
+        signal.signal(number, _end)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,5 @@
 """What happens beside the steps of a run: checkpoints, early stopping, stops from outside, progress, throughput."""
 
-import csv
-import io
 import signal
 import threading
 import time
@@ -14,15 +12,14 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from darts.core.artifacts import RunDirectory
 from darts.core.errors import Interrupted
-from darts.core.files import write_text
 from darts.core.log import console
-from darts.core.stopping import EXIT
+from darts.core.stopping import EXIT, heeded
 from darts.training.averaging import weight_averaging
 from darts.training.config import OptimiserConfig, TrainerConfig
+from darts.training.epoch_rows import EpochRows, read_epochs, write_epochs
 from darts.training.run_record import MONITOR
 from darts.training.sample_figures import SampleFigures
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONE_REQUEST = 1.0
 """Seconds within which a second signal is the first one, passed on once more, as `uv run` does."""
 
@@ -128,10 +125,7 @@ class StopOnRequest(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Listen, where Python allows it."""
         if threading.current_thread() is threading.main_thread():
-            heeded = [
-                number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
-            ]  # not under nohup
-            self._before = {number: signal.signal(number, self._note) for number in heeded}
+            self._before = {number: signal.signal(number, self._note) for number in heeded()}
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
         """Leave signals as they were."""
@@ -183,15 +177,13 @@ class Throughput(Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows: dict[int, dict[str, Any]] = {}
+        self._rows: EpochRows = {}
         self._samples = 0
         self._begun = self._ready = self._waited = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the epochs that an earlier start measured."""
-        if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                self._rows = {int(row["epoch"]): dict(row) for row in csv.DictReader(file)}
+        self._rows = read_epochs(self.path)
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -224,11 +216,7 @@ class Throughput(Callback):
         }
         self._rows[trainer.current_epoch] = {"epoch": trainer.current_epoch, **measured}
         if trainer.is_global_zero:
-            text = io.StringIO()
-            writer = csv.DictWriter(text, ["epoch", *measured], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(row for _, row in sorted(self._rows.items()))
-            write_text(self.path, text.getvalue())
+            write_epochs(self.path, self._rows, ["epoch", *measured])
 
 
 def run_callbacks(

@@ -1,8 +1,6 @@
 """Where the metrics of a run go: a CSV file always, TensorBoard and Weights & Biases when asked for."""
 
-import csv
 import importlib.util
-import io
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -14,8 +12,8 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from darts.core.errors import ConfigError, one_line
-from darts.core.files import write_text
 from darts.core.log import get_logger
+from darts.training.epoch_rows import read_epochs, write_epochs
 
 _log = get_logger(__name__)
 
@@ -26,11 +24,8 @@ class EpochTable(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self._rows: dict[int, dict[str, Any]] = {}
+        self._rows = read_epochs(path)
         self._is_saved = True
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self._rows = {int(row["epoch"]): dict(row) for row in csv.DictReader(file)}
 
     @property
     def name(self) -> str:
@@ -61,11 +56,7 @@ class EpochTable(Logger):
             return
         columns = list(dict.fromkeys(name for row in self._rows.values() for name in row))
         ordered = ["epoch", "step", *sorted(set(columns) - {"epoch", "step"})]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, ordered, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row for _, row in sorted(self._rows.items()))
-        write_text(self.path, text.getvalue())
+        write_epochs(self.path, self._rows, ordered)
         self._is_saved = True
 
 
@@ -221,17 +212,3 @@ class EventFiles(TensorBoardLogger):
         from matplotlib.image import imread
 
         self.experiment.add_image(name, imread(path)[..., :3], dataformats="HWC")
-
-
-def copy_epochs(source: Path, target: Path, before: int) -> None:
-    """Begin a table with the rows of another one up to an epoch; nothing happens when there is none."""
-    if not source.exists():
-        return
-    with source.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < before]
-    if rows:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(target, text.getvalue())

@@ -21,7 +21,8 @@ from darts.core.stopping import stop_if_asked
 from darts.training.callbacks import run_callbacks
 from darts.training.checkpoint import load_checkpoint, model_state
 from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
-from darts.training.loggers import EpochTable, EventFiles, WandbTracker, copy_epochs
+from darts.training.epoch_rows import copy_epochs
+from darts.training.loggers import EpochTable, EventFiles, WandbTracker
 from darts.training.outcome import draw_preview, write_stage
 from darts.training.plan import PreparedRun, RunSpec, forget_identity, plan_run, share_identity
 from darts.training.report import write_report
