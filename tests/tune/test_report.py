@@ -10,7 +10,6 @@ from optuna.trial import TrialState, create_trial
 from darts.core.html import shown
 from darts.tune.report import importance, write_report
 from darts.tune.report.importance import parameter_importances
-from darts.tune.report.markup import duration_text
 from darts.tune.report.scales import ScoreRange, scale_of
 from darts.tune.space import Choice, Constant, Range, Space
 from pages import Page
@@ -233,14 +232,6 @@ def test_trials_that_collapsed_do_not_press_the_others_together():
     assert ScoreRange.of([*usual, 9.0], lower_is_better=True).high == pytest.approx(0.79)
     kept = ScoreRange.of([*usual, 0.0], lower_is_better=True)
     assert (kept.low, kept.side(0.0)) == (0.0, 0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59.6, "1 min 0 s"), (4000, "1 h 6 min"), (200_000, "2 d 7 h"), (math.nan, DASH)],
-)
-def test_durations_are_in_words(seconds, text):
-    assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,8 @@ def runs_show(*, choice: RunChoiceConfig, common: CommonConfig) -> None:
 
 
 def _say_run(run: "RunRecord") -> None:
-    from darts.training.run_details import changed_settings, duration_text
+    from darts.core.durations import duration_text
+    from darts.training.run_details import changed_settings
     from darts.training.run_record import setting_text
     from darts.training.run_selection import shown_text
 

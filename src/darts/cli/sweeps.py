@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from darts.cli.output import say, say_next, say_table
 from darts.core.artifacts import sweep_directory
+from darts.core.durations import duration_text
 from darts.core.errors import SweepError
 from darts.tune.config import SweepReportConfig, SweepViewConfig
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from darts.tune.locks import Locks
     from darts.tune.status import SweepStatus
-
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def sweep_url(config: SweepViewConfig | SweepReportConfig) -> "sa.URL":
@@ -118,8 +117,8 @@ def _say_counts(status: "SweepStatus") -> None:
     of = "" if status.total is None else f" of {status.total}"
     say(f"sweep {status.sweep_id}: {status.counts.get('complete', 0)}{of} trials complete ({counts or 'none begun'})")
     if status.seconds_per_trial is not None:
-        left = f"; about {span(status.seconds_left)} left" if status.seconds_left else ""
-        say(f"a trial takes {span(status.seconds_per_trial)} on average{left}")
+        left = f"; about {duration_text(status.seconds_left)} left" if status.seconds_left else ""
+        say(f"a trial takes {duration_text(status.seconds_per_trial)} on average{left}")
 
 
 def _say_runners(status: "SweepStatus") -> None:
@@ -147,15 +146,6 @@ def _say_best(status: "SweepStatus") -> None:
     score = f"score {status.best.score:.4f}{deviation}{unstable}"
     say(f"best so far: trial {status.best.number} ({status.best.cv_name}), {score}")
     say_table("", ("hyperparameter", "value"), list(status.best.params.items()))
-
-
-def span(seconds: float) -> str:
-    """A length of time in two units: `2 d 3 h`, `3 h 5 min`, `5 min 10 s`, `10 s`."""
-    units = ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s"))
-    for large, large_name, small, small_name in units:
-        if seconds >= large:
-            return f"{int(seconds // large)} {large_name} {int(seconds % large // small)} {small_name}"
-    return f"{seconds:.0f} s"
 
 
 def write_sweep_report(config: SweepReportConfig) -> Path:

@@ -108,7 +108,7 @@ def build_model(spec: ModelSpec, encoder_weights: str | None = None, allowed_fac
     name = None if is_file else encoder_weights
     model = _from_factory(spec, name, allowed_factory) if spec.factory else _from_smp(spec, name)
     if encoder_weights is not None and is_file:
-        load_encoder_weights(_encoder(model, "--model-encoder-weights"), Path(encoder_weights), spec.in_channels)
+        load_encoder_weights(require_encoder(model, "--model-encoder-weights"), Path(encoder_weights), spec.in_channels)
     return model
 
 
@@ -124,7 +124,7 @@ def _from_factory(spec: ModelSpec, weights: str | None, allowed: str | None) -> 
 
 def _from_smp(spec: ModelSpec, weights: str | None) -> nn.Module:
     _require_known("--model-arch", spec.arch, [model.__name__ for model in smp.MODEL_ARCHITECTURES_MAPPING.values()])
-    _require_encoder(spec.encoder_name)
+    _require_encoder_name(spec.encoder_name)
     takes = _require_options(spec)
     if weights:
         require_pretrained(spec.encoder_name, weights)
@@ -142,7 +142,7 @@ def _from_smp(spec: ModelSpec, weights: str | None) -> nn.Module:
     return model
 
 
-def _require_encoder(name: str) -> None:
+def _require_encoder_name(name: str) -> None:
     of_timm = timm_name(name)
     if of_timm is None:
         _require_known("--model-encoder", name, smp.encoders.get_encoder_names())
@@ -263,7 +263,14 @@ def require_model_takes(model: nn.Module, spec: ModelSpec, patch_size: int) -> N
         )
 
 
-def _encoder(model: nn.Module, flag: str) -> nn.Module:
+def require_encoder(model: nn.Module, flag: str) -> nn.Module:
+    """The encoder of a model.
+
+    Raises
+    ------
+    ModelError
+        When it has none, naming the flag that needs one.
+    """
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, nn.Module):
         raise ModelError(f"{flag} needs a model with an `encoder`, but {type(model).__name__} has none; leave it out.")
@@ -280,7 +287,7 @@ def set_encoder_trainable(model: nn.Module, trainable: bool) -> None:
     ModelError
         When the model has no `encoder`.
     """
-    encoder = _encoder(model, "--freeze-encoder-epochs")
+    encoder = require_encoder(model, "--freeze-encoder-epochs")
     encoder.requires_grad_(trainable)
     for module in encoder.modules():
         if hasattr(module, "running_mean"):

@@ -14,7 +14,7 @@ from darts.training.config import Hyperparameters
 from darts.training.instances import InstanceStatistics
 from darts.training.losses import make_loss
 from darts.training.metrics import THRESHOLD, PixelStatistics, Statistics, named_metrics
-from darts.training.model import ModelSpec, build_model, predict_logits, set_encoder_trainable
+from darts.training.model import predict_logits, set_encoder_trainable
 from darts.training.normalise import Normalisation, Normaliser
 from darts.training.optim import Duration, make_optimizer, make_schedule
 from darts.training.supervision import DeepSupervision
@@ -33,16 +33,16 @@ class SegmentationModule(pl.LightningModule):
         should know of the run.
     hyperparameters
         JSON-able `Hyperparameters`.
+    model
+        What `config` describes, of `build_model`.
+    supervision
+        Heads on the coarser stages of the model's decoder, which are trained with it.
     rows
         Number of rows of the metadata, which batches refer to.
     random_seed
         Seeds what the model draws in a step (dropout), anew for each step.
-    encoder_weights
-        Pretrained weights to begin with.
     pos_weight
         Weight of positive pixels in bce.
-    model_factory
-        The function that a checkpoint or the user may build the model with.
     matching_iou
         From which on two objects are the same one.
     """
@@ -51,30 +51,26 @@ class SegmentationModule(pl.LightningModule):
         self,
         config: dict[str, Any],
         hyperparameters: dict[str, Any],
+        model: nn.Module,
+        supervision: DeepSupervision | None = None,
         rows: int = 1,
         random_seed: int = 0,
-        encoder_weights: str | None = None,
         pos_weight: float | None = None,
-        model_factory: str | None = None,
         matching_iou: float = 0.5,
     ) -> None:
         super().__init__()
         json.dumps([config, hyperparameters])  # a checkpoint with anything else can't be loaded safely
         self.save_hyperparameters("config", "hyperparameters")
         self.settings = Hyperparameters.model_validate(hyperparameters)
-        self.spec = ModelSpec.from_dict(config["model"])
-        model = build_model(self.spec, encoder_weights, model_factory)
         self.model: nn.Module = model.to(memory_format=torch.channels_last)
+        self.supervision = supervision
         self.normaliser = Normaliser(Normalisation.from_dict(config.get("normalisation")))
         self.criterion = make_loss(self.settings, pos_weight)
-        self.supervision = (
-            DeepSupervision(self.model, config.get("patch_size", 64)) if self.settings.deep_supervision else None
-        )
         self.random_seed = random_seed
         self.matching_iou = matching_iou
         self.pixels = nn.ModuleDict({stage: PixelStatistics(rows) for stage in ("train_", "val_", "test_")})
         self.statistics: dict[str, Statistics] = {}
-        self.instances = InstanceStatistics(THRESHOLD, matching_iou)
+        self.instances: InstanceStatistics
         self.metrics: dict[str, dict[str, float]] = {}
         self._partial: dict[str, torch.Tensor] | None = None
         self._learning_rate = 0.0

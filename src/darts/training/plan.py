@@ -22,7 +22,7 @@ from darts.training.datamodule import PatchDataModule
 from darts.training.devices import Placement, place_run
 from darts.training.hints import hints
 from darts.training.loggers import require_tensorboard
-from darts.training.model import ModelSpec, build_model, require_model_takes, set_encoder_trainable
+from darts.training.model import ModelSpec, build_model, require_encoder, require_model_takes
 from darts.training.module import SegmentationModule
 from darts.training.normalise import Normalisation, normalisation_from, statistics_from_counts
 from darts.training.runs import find_run
@@ -147,25 +147,27 @@ class PreparedRun:
         self.data = PatchDataModule(spec.data, spec.hyperparameters, spec.trainer)
         self.roles = self.data.roles()
         self.model_spec = ModelSpec.of(spec.hyperparameters, len(self.data.bands))
+        if spec.logging.tensorboard:
+            require_tensorboard()
         self.epochs_done = 0
         self.is_trained = False
         """Whether only what follows the training is left to be done."""
         self.resume_from = self._resumable(spec.checkpoint_to_go_on_with)
-        self._check_model()
+        pl.seed_everything(spec.trainer.random_seed, workers=True, verbose=False)
+        self.model = self._checked_model()
+        with_heads = spec.hyperparameters.deep_supervision
+        self.supervision = DeepSupervision(self.model, self.data.dataset.patch_size) if with_heads else None
 
-    def _check_model(self) -> None:
-        """Build the model, and let it see one patch of the real size, before anything long starts."""
-        hyperparameters = self.spec.hyperparameters
+    def _checked_model(self) -> nn.Module:
+        """The model with the weights that it begins with; it has seen a patch of the real size."""
+        hyperparameters, init_weights = self.spec.hyperparameters, self.spec.trainer.init_weights
         model = build_model(self.model_spec, hyperparameters.model_encoder_weights, hyperparameters.model_factory)
         require_model_takes(model, self.model_spec, self.data.dataset.patch_size)
-        if hyperparameters.deep_supervision:
-            DeepSupervision(model, self.data.dataset.patch_size)
         if hyperparameters.freeze_encoder_epochs:
-            set_encoder_trainable(model, trainable=False)
-        if self.spec.trainer.init_weights is not None:
-            self._load_weights(model, self.spec.trainer.init_weights)
-        if self.spec.logging.tensorboard:
-            require_tensorboard()
+            require_encoder(model, "--freeze-encoder-epochs")
+        if init_weights is not None:
+            self._load_weights(model, init_weights)
+        return model
 
     @property
     def hints(self) -> list[str]:
@@ -200,29 +202,19 @@ class PreparedRun:
             )
         return found
 
-    @cached_property
-    def module(self) -> SegmentationModule:
-        """The model to train, with weights that the seed determines."""
-        spec, hyperparameters = self.spec, self.spec.hyperparameters
+    def make_module(self) -> SegmentationModule:
+        """What is trained; this looks at all train pixels where the settings ask for numbers of them."""
+        hyperparameters = self.spec.hyperparameters
         pos_weight = self.labels.pos_weight if hyperparameters.pos_weight == "auto" else hyperparameters.pos_weight
-        pl.seed_everything(spec.trainer.random_seed, workers=True, verbose=False)
-        module = SegmentationModule(
+        return SegmentationModule(
             self._model_config(),
             hyperparameters.model_dump(mode="json"),
-            len(self.data.dataset),
-            spec.trainer.random_seed,
-            hyperparameters.model_encoder_weights,
-            pos_weight,
-            hyperparameters.model_factory,
+            self.model,
+            self.supervision,
+            rows=len(self.data.dataset),
+            random_seed=self.spec.trainer.random_seed,
+            pos_weight=pos_weight,
         )
-        if spec.trainer.init_weights is not None:
-            self._load_weights(module.model, spec.trainer.init_weights)
-            _log.info("the weights of %s are what this run begins with.", spec.trainer.init_weights)
-        return module
-
-    def build(self) -> None:
-        """Do what takes longer, but needs no folder: look at the train pixels if need be, and make the module."""
-        assert self.module is not None
 
     def _load_weights(self, model: nn.Module, path: Path) -> None:
         checkpoint = load_checkpoint(path)
@@ -236,6 +228,7 @@ class PreparedRun:
             raise CheckpointError(
                 f"--init-weights: the weights in {path} are of another model; give the arch and encoder that it has."
             ) from None
+        _log.info("the weights of %s are what this run begins with.", path)
 
     def _model_config(self) -> dict[str, Any]:
         dataset = self.data.dataset

@@ -23,6 +23,7 @@ from darts.training.checkpoint import load_checkpoint, model_state
 from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
 from darts.training.epoch_rows import copy_epochs
 from darts.training.loggers import EpochTable, EventFiles, WandbTracker
+from darts.training.module import SegmentationModule
 from darts.training.outcome import draw_preview, write_stage
 from darts.training.plan import PreparedRun, RunSpec, forget_identity, plan_run, share_identity
 from darts.training.report import write_report
@@ -77,7 +78,7 @@ def run(spec: RunSpec) -> RunResult:
     prepared = PreparedRun(spec)
     is_main = prepared.placement.is_main_process
     started = time.monotonic()
-    prepared.build()
+    module = prepared.make_module()
     if is_main:
         for hint in prepared.hints:
             console.print(hint, highlight=False, soft_wrap=True)
@@ -85,17 +86,17 @@ def run(spec: RunSpec) -> RunResult:
     if not prepared.is_trained:
         share_identity(spec)
         try:
-            _fit(prepared)
+            _fit(prepared, module)
         finally:
             forget_identity()
     if not is_main:
         raise SystemExit(0)  # what is left is done by one process
-    return _finish(prepared, started)
+    return _finish(prepared, module, started)
 
 
-def _finish(prepared: PreparedRun, started: float) -> RunResult:
+def _finish(prepared: PreparedRun, module: SegmentationModule, started: float) -> RunResult:
     spec = prepared.spec
-    metrics = _validate_best(prepared)
+    metrics = _validate_best(prepared, module)
     result = RunResult(
         run_name=spec.run_name,
         run_id=spec.run_id,
@@ -183,7 +184,7 @@ def _git_commit() -> str:
         return "none"
 
 
-def _fit(prepared: PreparedRun) -> None:
+def _fit(prepared: PreparedRun, module: SegmentationModule) -> None:
     spec, directory, data = prepared.spec, prepared.spec.directory, prepared.data
     hyperparameters = spec.hyperparameters
     figures = sample_figures(
@@ -206,7 +207,7 @@ def _fit(prepared: PreparedRun) -> None:
     stop_if_asked()
     try:
         with stoppable(hyperparameters.batch_size):
-            trainer.fit(prepared.module, datamodule=data, ckpt_path=prepared.resume_from, weights_only=True)
+            trainer.fit(module, datamodule=data, ckpt_path=prepared.resume_from, weights_only=True)
     except Interrupted as stop:
         raise Interrupted(str(stop), stop.exit_code, last if last.exists() else None) from None
     finally:
@@ -236,9 +237,9 @@ def _loggers(spec: RunSpec) -> list[Logger]:
     return loggers
 
 
-def _validate_best(prepared: PreparedRun) -> dict[str, float]:
+def _validate_best(prepared: PreparedRun, module: SegmentationModule) -> dict[str, float]:
     """Measure the best checkpoint on all val rows, and draw it."""
-    spec, directory, data, module = prepared.spec, prepared.spec.directory, prepared.data, prepared.module
+    spec, directory, data = prepared.spec, prepared.spec.directory, prepared.data
     if not directory.best_checkpoint.exists():
         raise RunError(f"{directory.path} has no best checkpoint; train again.")
     module.model.load_state_dict(model_state(load_checkpoint(directory.best_checkpoint), directory.best_checkpoint))

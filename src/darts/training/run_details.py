@@ -142,15 +142,6 @@ def _damaged(path: Path, error: Exception) -> RunError:
     return RunError(f"{path} is damaged ({one_line(error, 120)}); remove it, or test the run again.")
 
 
-def duration_text(seconds: float) -> str:
-    """Seconds in two units: `1 h 12 min`, `4 min 10 s`, `32 s`."""
-    whole = round(seconds)
-    for size, name, smaller, smaller_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            return f"{whole // size} {name} {whole % size // smaller} {smaller_name}"
-    return f"{whole} s"
-
-
 def next_commands(run: RunRecord, artifact_dir: Path) -> Iterator[tuple[str, ...]]:
     """What to type next, most useful first; nothing for an unfinished run of a sweep, which its runners make again.
 

@@ -14,7 +14,7 @@ from darts.training.checkpoint import load_checkpoint, model_config, model_state
 from darts.training.config import DataConfig, Hyperparameters, TestConfig, TrainerConfig
 from darts.training.datamodule import PatchDataModule
 from darts.training.devices import one_device
-from darts.training.model import ModelSpec, require_model_takes
+from darts.training.model import ModelSpec, build_model, require_model_takes
 from darts.training.module import SegmentationModule
 from darts.training.outcome import write_stage
 from darts.training.report import write_report
@@ -155,23 +155,23 @@ def _require_unseen(data: PatchDataModule, trained: PatchDataModule) -> None:
 def _module(
     config: TestConfig, content: dict[str, Any], described: dict[str, Any], checkpoint: Path, data: PatchDataModule
 ) -> SegmentationModule:
-    hyperparameters = (content.get("hyper_parameters") or {}).get("hyperparameters", {})
-    module = SegmentationModule(
-        {
-            "model": ModelSpec.from_dict(described["model"]).as_dict(),
-            "bands": described["bands"],
-            "normalisation": described.get("normalisation"),
-        },
-        hyperparameters | {"deep_supervision": False, "pos_weight": None},
-        len(data.dataset),
-        model_factory=config.model_factory,
-        matching_iou=config.matching_iou,
-    )
-    require_model_takes(module.model, module.spec, data.dataset.patch_size)
+    spec = ModelSpec.from_dict(described["model"])
+    model = build_model(spec, allowed_factory=config.model_factory)
+    require_model_takes(model, spec, data.dataset.patch_size)
     try:
-        module.model.load_state_dict(model_state(content, checkpoint))
+        model.load_state_dict(model_state(content, checkpoint))
     except RuntimeError:
         raise CheckpointError(
             f"the weights in {checkpoint} don't fit the model that it describes; use another one."
         ) from None
-    return module
+    return SegmentationModule(
+        {
+            "model": spec.as_dict(),
+            "bands": described["bands"],
+            "normalisation": described.get("normalisation"),
+        },
+        (content.get("hyper_parameters") or {}).get("hyperparameters", {}) | {"pos_weight": None},
+        model,
+        rows=len(data.dataset),
+        matching_iou=config.matching_iou,
+    )

@@ -4,11 +4,11 @@ from importlib import resources
 from pathlib import Path
 
 from darts.core.artifacts import RunDirectory
+from darts.core.durations import duration_text
 from darts.core.files import write_text
 from darts.core.html import Html, counted, page, paragraph
 from darts.training.report.parts import PARTS
 from darts.training.report.view import RunView
-from darts.training.run_details import duration_text
 
 
 def write_report(directory: RunDirectory) -> Path:

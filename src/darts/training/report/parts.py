@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from darts.core.durations import duration_text
 from darts.core.html import (
     NOTHING,
     Html,
@@ -22,7 +23,7 @@ from darts.core.html import (
 )
 from darts.training.report.origin import origin
 from darts.training.report.view import RunView
-from darts.training.run_details import changed_settings, duration_text, next_commands
+from darts.training.run_details import changed_settings, next_commands
 from darts.training.run_figures import AUGMENTATIONS_PREVIEW, LOSS_CURVES, METRIC_CURVES
 from darts.training.run_record import lower_is_better, setting_text
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from darts.core.durations import duration_text
 from darts.core.html import (
     NOTHING,
     Html,
@@ -30,7 +31,7 @@ from darts.tune.report.figures import (
     draw_slice,
 )
 from darts.tune.report.importance import FEW_TRIALS, parameter_importances
-from darts.tune.report.markup import duration_text, score_text
+from darts.tune.report.markup import score_text
 from darts.tune.report.scales import Scale, number, scale_of, score_scale
 from darts.tune.report.view import SweepView, point_of
 from darts.tune.score import score_of_run
