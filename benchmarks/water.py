@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from darts.core.config import read_config_file
 from darts.core.log import set_up_logging
 from darts.dataset.joined import open_datasets
 from darts.preprocess import import_patches
@@ -25,14 +26,10 @@ from darts.tune import cross_validation_smp
 BANDS = ("coastal", "blue", "green", "red", "nir", "swir16", "swir22")
 FOLDS = {"fold_method": "region-stratified", "total_folds": 5}
 COMMON = {"model_arch": "Unet", "model_encoder": "resnet18", "batch_size": 8, "early_stopping_patience": 0}
-RECIPE = {
-    "loss": "bce + dice",
-    "lr_schedule": "one-cycle",
-    "learning_rate": 2e-3,
-    "normalisation": "z-score",
-    "augment": "flip,rotate90,brightness-contrast",
-}
-SIDES = {"defaults": {}, "recipe": RECIPE}
+RECIPE_FILE = Path(__file__).parents[1] / "configs" / "recipe-sentinel2-few-labels.toml"
+RECIPE_KEYS = ("loss", "lr_schedule", "learning_rate", "gradient_clip", "normalisation", "augment")
+"""All that the recipe says of training, but for the length of an epoch, and which patches come how often: all have water."""
+SIDES = ("defaults", "recipe")
 STEPS = np.linspace(-1, 1, 401)
 """Thresholds of MNDWI that are tried."""
 
@@ -65,6 +62,14 @@ def dataset(folder: Path, output: Path) -> Path:
     return target
 
 
+def settings_of(side: str) -> dict[str, object]:
+    """What a side changes of the defaults."""
+    if side == "defaults":
+        return {}
+    recipe = read_config_file(RECIPE_FILE)
+    return {name: recipe[name] for name in RECIPE_KEYS}
+
+
 def cross_validate(name: str, data: Path, options: argparse.Namespace) -> pd.DataFrame:
     """Fold, seed and IoU of every run of a side, and its counts of the val pixels."""
     result = cross_validation_smp(
@@ -79,7 +84,7 @@ def cross_validate(name: str, data: Path, options: argparse.Namespace) -> pd.Dat
         plot_every_n_val_epochs=1000,
         **FOLDS,
         **COMMON,
-        **SIDES[name],
+        **settings_of(name),
     )
     rows = []
     for info in result.runs:
@@ -149,13 +154,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--precision", default="32")
-    parser.add_argument("--only", choices=tuple(SIDES))
+    parser.add_argument("--only", choices=SIDES)
     options = parser.parse_args()
     set_up_logging(verbose=False, debug=False, log_dir=None)
     data = dataset(options.folder, options.output)
-    sides = [options.only] if options.only else list(SIDES)
+    sides = [options.only] if options.only else SIDES
     tables = {name: cross_validate(name, data, options) for name in sides}
-    print(json.dumps({"epochs": options.epochs, "precision": options.precision, "recipe": RECIPE}))
+    print(json.dumps({"epochs": options.epochs, "precision": options.precision, "recipe": settings_of("recipe")}))
     report(tables, threshold(data))
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from darts.core.artifacts import RunDirectory, find_runs
 from darts.core.errors import Interrupted, RunError
+from darts.core.lock import single_writer
 from darts.training.callbacks import StopOnRequest
 from darts.training.checkpoint import load_checkpoint
 
@@ -121,6 +122,16 @@ def test_early_stopping_goes_on_counting(train, stopped, tmp_path):
     rest = train(tmp_path / "part", resume="last", **settings)
     assert rest.epochs == whole.epochs < 9
     assert outcome(rest) == outcome(whole)
+
+
+def test_a_run_that_another_process_goes_on_with_is_left_to_it(train, stopped, tmp_path):
+    stopped(tmp_path, 2, **SETTINGS)
+    (directory,) = find_runs(tmp_path)
+    before = weights(directory)
+    with single_writer(directory.path), pytest.raises(RunError, match=f"process {os.getpid()} on .* does; wait or stop"):
+        train(tmp_path, resume="last", **SETTINGS)
+    assert weights(directory) == before
+    assert train(tmp_path, resume="last", **SETTINGS).epochs == EPOCHS
 
 
 def test_what_comes_after_the_training_is_done_by_the_next_start(train, tmp_path):

@@ -24,10 +24,10 @@ import zarr
 from darts.core.bands import Band
 from darts.core.errors import DatasetError
 from darts.core.files import flush_to_disk, is_temporary, make_directory, write_atomically, write_text
+from darts.core.lock import LOCK_FILES, single_writer
 from darts.dataset.config import PAGE_FILE
 from darts.dataset.fingerprint import content_hash, dataset_fingerprint
 from darts.dataset.journal import Journal, SceneEntry, empty_table, read_journal, read_metadata, write_metadata
-from darts.dataset.lock import LOCK_FILES, single_writer
 from darts.dataset.manifest import Manifest, read_manifest, software_versions, write_manifest
 from darts.dataset.places import cell_of, middle_of
 from darts.dataset.schema import (
@@ -372,7 +372,7 @@ def open_writer(
         settings.
     """
     make_directory(directory, DatasetError)
-    with single_writer(directory):
+    with single_writer(directory, DatasetError):
         wanted = Journal({**settings, "bands": [b.name for b in bands], "patch_size": patch_size, "overlap": overlap})
         packed = {_PACKED: compression}
         manifest = Manifest(tuple(bands), patch_size, overlap, {**settings, **packed}, software_versions())

@@ -16,6 +16,7 @@ from darts.core.artifacts import RunDirectory
 from darts.core.config import keyword_settings, resolved_settings
 from darts.core.errors import Interrupted, RunError
 from darts.core.files import make_directory, write_atomically, write_text
+from darts.core.lock import single_writer
 from darts.core.log import console, get_logger
 from darts.core.stopping import stop_if_asked
 from darts.training.callbacks import run_callbacks
@@ -76,22 +77,18 @@ def run(spec: RunSpec) -> RunResult:
         return read_result(spec.directory)
     quieten_lightning()
     prepared = PreparedRun(spec)
-    is_main = prepared.placement.is_main_process
     started = time.monotonic()
     module = prepared.make_module()
-    if is_main:
-        for hint in prepared.hints:
-            console.print(hint, highlight=False, soft_wrap=True)
-        _claim_directory(prepared)
-    if not prepared.is_trained:
-        share_identity(spec)
-        try:
-            _fit(prepared, module)
-        finally:
-            forget_identity()
-    if not is_main:
+    if not prepared.placement.is_main_process:
+        _train_missing_epochs(prepared, module)
         raise SystemExit(0)  # what is left is done by one process
-    return _finish(prepared, module, started)
+    for hint in prepared.hints:
+        console.print(hint, highlight=False, soft_wrap=True)
+    _claim_directory(spec)
+    with single_writer(spec.directory.path, RunError):
+        _record(prepared)
+        _train_missing_epochs(prepared, module)
+        return _finish(prepared, module, started)
 
 
 def _finish(prepared: PreparedRun, module: SegmentationModule, started: float) -> RunResult:
@@ -131,8 +128,8 @@ train_smp = keyword_settings(train)
 """Train a model; the keywords are the flags of `darts train-smp`, with underscores."""
 
 
-def _claim_directory(prepared: PreparedRun) -> None:
-    spec, directory = prepared.spec, prepared.spec.directory
+def _claim_directory(spec: RunSpec) -> None:
+    directory = spec.directory
     make_directory(directory.path.parent, RunError)
     try:
         directory.path.mkdir(exist_ok=spec.is_resumed)
@@ -141,6 +138,11 @@ def _claim_directory(prepared: PreparedRun) -> None:
             f"a run has a folder of its own, but {directory.path} exists; choose another --run-name, or go on with it by "
             "--resume last."
         ) from None
+
+
+def _record(prepared: PreparedRun) -> None:
+    """Write what is known of a run before it begins."""
+    spec, directory = prepared.spec, prepared.spec.directory
     record = resolved_settings(*spec.configs) | {
         "run_name": spec.run_name,
         "run_id": spec.run_id,
@@ -182,6 +184,17 @@ def _git_commit() -> str:
         return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "none"
+
+
+def _train_missing_epochs(prepared: PreparedRun, module: SegmentationModule) -> None:
+    """Train, unless only what follows is left to be done; the processes that are started for it know its name and id."""
+    if prepared.is_trained:
+        return
+    share_identity(prepared.spec)
+    try:
+        _fit(prepared, module)
+    finally:
+        forget_identity()
 
 
 def _fit(prepared: PreparedRun, module: SegmentationModule) -> None:

@@ -18,11 +18,11 @@ from darts.core.artifacts import RunDirectory, cross_validation_directory
 from darts.core.config import keyword_settings
 from darts.core.errors import DatasetError, Interrupted, RunError, SweepError, one_line
 from darts.core.files import make_directory, write_atomically, write_text
+from darts.core.lock import single_writer
 from darts.core.log import console, get_logger
 from darts.core.names import random_name
 from darts.core.stopping import stop_if_asked
 from darts.dataset.joined import open_datasets
-from darts.dataset.lock import single_writer
 from darts.training.config import DatasetConfig, FitConfig, Hyperparameters, LoggingConfig
 from darts.training.plan import RunSpec
 from darts.training.run import run
@@ -278,7 +278,7 @@ def run_cross_validation(plan: CrossValidationPlan) -> CrossValidationResult:
     """
     check_cross_validation(plan)
     make_directory(plan.directory.path, RunError)
-    with single_writer(plan.directory.path):
+    with single_writer(plan.directory.path, RunError):
         result = summarise(plan, list(run_missing(plan, finished_runs(plan))))
     if result.failed:
         first = result.failed[0]

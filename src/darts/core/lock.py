@@ -10,18 +10,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from darts.core.errors import DatasetError
+from darts.core.errors import DartsError
 
 LOCK_FILES = (".lock", ".lock-holder.json")
 
 
 @contextmanager
-def single_writer(directory: Path) -> Iterator[None]:
-    """Hold the lock of a dataset directory.
+def single_writer(directory: Path, error: type[DartsError] = DartsError) -> Iterator[None]:
+    """Hold the lock of a folder.
 
     Raises
     ------
-    DatasetError
+    error
         At once, when another process holds it, saying which.
     """
     lock, holder = (directory / name for name in LOCK_FILES)
@@ -35,7 +35,7 @@ def single_writer(directory: Path) -> Iterator[None]:
             holder.write_text(json.dumps(me), encoding="utf-8")
             yield
     except Timeout:
-        raise DatasetError(
+        raise error(
             f"one process at a time may write to {directory}, and {_describe(holder)} does; wait or stop it."
         ) from None
 
