@@ -128,7 +128,10 @@ def test_a_run_that_another_process_goes_on_with_is_left_to_it(train, stopped, t
     stopped(tmp_path, 2, **SETTINGS)
     (directory,) = find_runs(tmp_path)
     before = weights(directory)
-    with single_writer(directory.path), pytest.raises(RunError, match=f"process {os.getpid()} on .* does; wait or stop"):
+    with (
+        single_writer(directory.path),
+        pytest.raises(RunError, match=f"process {os.getpid()} on .* does; wait or stop"),
+    ):
         train(tmp_path, resume="last", **SETTINGS)
     assert weights(directory) == before
     assert train(tmp_path, resume="last", **SETTINGS).epochs == EPOCHS

@@ -84,6 +84,26 @@ def read_spec(values: Any, path: Path) -> ModelSpec:
         ) from None
 
 
+def weighted_model(
+    spec: ModelSpec, weights: dict[str, torch.Tensor], path: Path, model_factory: str | None = None
+) -> nn.Module:
+    """Build a model, and give it its weights.
+
+    Raises
+    ------
+    ModelError, CheckpointError
+        When it can't be built, or the weights of the file at `path` are of another one.
+    """
+    model = build_model(spec, allowed_factory=model_factory)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError:
+        raise CheckpointError(
+            f"the weights in {path} don't fit the model that it describes; use another one."
+        ) from None
+    return model
+
+
 def make_predictor(
     spec: ModelSpec,
     weights: dict[str, torch.Tensor],
@@ -93,25 +113,19 @@ def make_predictor(
     multiple: int | None = None,
     model_factory: str | None = None,
 ) -> Predictor:
-    """Build a model, and give it its weights.
+    """A model with its weights and all else that belongs to a prediction.
 
     Raises
     ------
     ModelError, CheckpointError
         When it can't be built, or what the file at `path` holds doesn't fit together.
     """
-    model = build_model(spec, allowed_factory=model_factory)
     bands = len(normalisation.factor)
     if bands not in (0, spec.in_channels):
         raise CheckpointError(
             f"{path} normalises {bands} bands, but its model takes {spec.in_channels}; use another one."
         )
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError:
-        raise CheckpointError(
-            f"the weights in {path} don't fit the model that it describes; use another one."
-        ) from None
+    model = weighted_model(spec, weights, path, model_factory)
     predictor = Predictor(model, Normaliser(normalisation), multiple)
     return predictor.to(memory_format=torch.channels_last).eval()
 

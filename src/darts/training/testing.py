@@ -14,9 +14,10 @@ from darts.training.checkpoint import load_checkpoint, model_config, model_state
 from darts.training.config import DataConfig, Hyperparameters, TestConfig, TrainerConfig
 from darts.training.datamodule import PatchDataModule
 from darts.training.devices import one_device
-from darts.training.model import ModelSpec, build_model, require_model_takes
+from darts.training.model import require_model_takes
 from darts.training.module import SegmentationModule
 from darts.training.outcome import write_stage
+from darts.training.reload import read_spec, weighted_model
 from darts.training.report import write_report
 from darts.training.runs import find_run
 from darts.training.sample_figures import sample_figures
@@ -155,15 +156,9 @@ def _require_unseen(data: PatchDataModule, trained: PatchDataModule) -> None:
 def _module(
     config: TestConfig, content: dict[str, Any], described: dict[str, Any], checkpoint: Path, data: PatchDataModule
 ) -> SegmentationModule:
-    spec = ModelSpec.from_dict(described["model"])
-    model = build_model(spec, allowed_factory=config.model_factory)
+    spec = read_spec(described["model"], checkpoint)
+    model = weighted_model(spec, model_state(content, checkpoint), checkpoint, config.model_factory)
     require_model_takes(model, spec, data.dataset.patch_size)
-    try:
-        model.load_state_dict(model_state(content, checkpoint))
-    except RuntimeError:
-        raise CheckpointError(
-            f"the weights in {checkpoint} don't fit the model that it describes; use another one."
-        ) from None
     return SegmentationModule(
         {
             "model": spec.as_dict(),
