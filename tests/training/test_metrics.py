@@ -34,6 +34,7 @@ REFERENCES = {
     "Precision": tm.BinaryPrecision,
     "Recall": tm.BinaryRecall,
     "Specificity": tm.BinarySpecificity,
+    "NegativePredictiveValue": tm.BinaryNegativePredictiveValue,
     "F1Score": tm.BinaryF1Score,
     "JaccardIndex": tm.BinaryJaccardIndex,
     "CohenKappa": tm.BinaryCohenKappa,

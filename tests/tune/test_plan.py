@@ -57,8 +57,8 @@ def test_more_folds_than_there_are_and_unknown_metrics_are_refused(dataset_dir, 
 def test_what_can_be_scored_is_what_a_run_measures():
     assert set(VAL_METRICS) == {
         f"val/{name}"
-        for name in "loss Accuracy Precision Recall Specificity F1Score JaccardIndex CohenKappa HammingDistance AUROC "
-        "AveragePrecision".split()
+        for name in "loss Accuracy Precision Recall Specificity NegativePredictiveValue F1Score JaccardIndex CohenKappa "
+        "HammingDistance AUROC AveragePrecision".split()
     }
 
 

@@ -206,6 +206,7 @@ def confusion_metrics(c: Confusion) -> dict[str, float]:
         "Precision": _ratio(c.tp, c.tp + c.fp),
         "Recall": _ratio(c.tp, c.tp + c.fn),
         "Specificity": _ratio(c.tn, c.tn + c.fp),
+        "NegativePredictiveValue": _ratio(c.tn, c.tn + c.fn),
         "F1Score": _ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn),
         "JaccardIndex": _ratio(c.tp, c.tp + c.fp + c.fn),
         "CohenKappa": _ratio(accuracy - by_chance, 1 - by_chance),
