@@ -152,6 +152,7 @@ def test_no_run_is_said_so(tmp_path, artifacts):
         (("compare", "--by", "loss", "--metric", "loss"), 2, "--metric is one of validation or test"),
         (("compare", "--by", "los"), 2, "--by: runs have no column 'los'; did you mean 'loss'?"),
         (("compare", "--by", "loss"), 1, "a comparison needs two variants"),
+        (("compare", "--by", "loss", "--where", "fold == 99"), 1, "needs finished runs, but there is none"),
         (("compare", "--run-id", "12000000,01000000"), 1, "the same fold, the same seed and the same patches"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

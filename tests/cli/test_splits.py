@@ -164,3 +164,10 @@ def test_settings_that_make_no_sense_are_refused(dataset, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     assert says in fails(command("make-split", "--train-data-dir", dataset, *settings), code)
     assert listing(tmp_path) == set()
+
+
+def test_a_fold_that_the_split_file_lacks_is_refused_as_in_training(dataset, tmp_path):
+    succeeds(command("make-split", "--train-data-dir", dataset, *FOLDS, "--output", tmp_path / "s.csv"))
+    given = ("--train-data-dir", dataset, "--split-file", tmp_path / "s.csv")
+    assert "has no such fold, but 0, 1" in fails(command("validate-dataset", *given, "--fold", 7), 2)
+    succeeds(command("validate-dataset", *given, "--fold", 1))

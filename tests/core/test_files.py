@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from darts.core.errors import ConfigError, DatasetError
-from darts.core.files import is_temporary, make_directory, write_atomically, write_text
+from darts.core.files import files_below, is_temporary, make_directory, write_atomically, write_text
 
 
 def names(folder):
@@ -99,3 +99,13 @@ def test_a_folder_that_cannot_be_written_to_is_refused_with_the_reason(tmp_path,
         make_directory(tmp_path / "file" / "sub", error)
     with pytest.raises(error, match=r"output folder /proc/.* can't be written to"):
         make_directory(tmp_path.__class__(f"/proc/{os.getpid()}/made-here"), error)
+
+
+def test_links_to_folders_are_followed_but_never_round_in_circles(tmp_path):
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "far" / "deep" / "a.txt").touch()
+    (tmp_path / "here" / ".hidden").mkdir(parents=True)
+    (tmp_path / "here" / ".hidden" / "b.txt").touch()
+    (tmp_path / "here" / "link").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "deep" / "back").symlink_to(tmp_path / "far")
+    assert files_below(tmp_path / "here") == [tmp_path / "here" / "link" / "deep" / "a.txt"]

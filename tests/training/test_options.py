@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 
 from darts import training
 from darts.core.artifacts import RunDirectory
@@ -15,6 +16,7 @@ from darts.core.errors import CheckpointError, ConfigError, ModelError, RunError
 from darts.dataset.reader import open_dataset
 from darts.training import DartsDataModule, convert_lightning_checkpoint, load_from_run, load_model
 from darts.training.checkpoint import load_checkpoint
+from darts.training.config import DataConfig, parse_options
 from factories import make_dataset
 
 
@@ -187,6 +189,7 @@ def test_patches_that_no_stride_fits_are_padded(train, tmp_path):
 
 FACTORY = """
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 def tiny(in_channels, classes, width=4):
@@ -248,3 +251,20 @@ def test_a_dataset_that_moved_is_trained_alike(train, dataset_dir, tmp_path):
     here = train(tmp_path / "one", max_epochs=1)
     there = train(tmp_path / "two", max_epochs=1, train_data_dir=tmp_path / "elsewhere")
     assert here.metrics == there.metrics
+
+
+def test_beside_a_split_file_nothing_else_divides(tmp_path):
+    path = tmp_path / "split.csv"
+    for settings in ({"buffer_km": 3, "fold_method": "spatial"}, {"data_split_by": ["north"]}):
+        with pytest.raises(ValidationError, match=r"--buffer-km was given, too|--data-split-by means something only"):
+            DataConfig(train_data_dir=tmp_path, split_file=path, **settings)
+    data = DataConfig(train_data_dir=tmp_path, split_file=path, fold_method="region-kfold")
+    assert data.unheeded == ["--fold-method says nothing to --split-file, and is passed over."]
+    assert DataConfig(train_data_dir=tmp_path, split_file=path, fold_method="none").unheeded == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("False", False), ("true", True), ("None", None), ("3", 3), ("scse", "scse"), ("[1,2]", [1, 2])]
+)
+def test_an_option_of_a_model_means_what_it_says_however_it_is_written(text, value):
+    assert parse_options((f"name={text}",)) == {"name": value}

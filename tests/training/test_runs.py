@@ -26,7 +26,8 @@ from darts.training.run_selection import (
     telling_columns,
     varying_settings,
 )
-from darts.training.runs import collect_runs, find_run, write_runs
+from darts.training.runs import collect_runs, find_run
+from darts.training.tables import write_table
 from run_folders import COUNTS, confusion_table, make_run_folder
 
 IOU = "val/JaccardIndex"
@@ -148,8 +149,10 @@ def test_the_table_survives_parquet_and_csv_also_where_words_and_numbers_meet(ar
     table = collect_runs(artifacts)
     assert table["pos_weight"].tolist() == ["auto", "3.5"]
     assert table["focal_loss_alpha"].tolist() == ["0.25", "none"]
-    pd.testing.assert_frame_equal(pd.read_parquet(write_runs(table, tmp_path / "new" / "runs.parquet")), table)
-    again = pd.read_csv(write_runs(table, tmp_path / "runs.csv"), dtype={"run_id": str})
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(write_table(table, tmp_path / "new" / "runs.parquet", known_by="run_id")), table
+    )
+    again = pd.read_csv(write_table(table, tmp_path / "runs.csv", known_by="run_id"), dtype={"run_id": str})
     assert again.columns.tolist() == table.columns.tolist()
     assert again["run_id"].tolist() == ["00000001", "00000002"]
     assert again[IOU].tolist() == table[IOU].tolist()

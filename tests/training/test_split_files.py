@@ -262,7 +262,7 @@ def test_a_file_that_can_not_be_written_leaves_the_earlier_one(tmp_path, monkeyp
     metadata = patches()
     split, folds = divided(metadata)
     path = tmp_path / "split.csv"
-    path.write_text("earlier")
+    path.write_text("role,earlier\n")
 
     def fail(self, target, **_):
         Path(target).write_text("half")
@@ -271,8 +271,26 @@ def test_a_file_that_can_not_be_written_leaves_the_earlier_one(tmp_path, monkeyp
     monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
     with pytest.raises(OSError, match="full"):
         write_split_file(path, metadata, split, folds)
-    assert path.read_text() == "earlier"
+    assert path.read_text() == "role,earlier\n"
     assert [file.name for file in tmp_path.iterdir()] == ["split.csv"]
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="can't be written to"):
         write_split_file(tmp_path / "file" / "split.csv", metadata, split, folds)
+
+
+@pytest.mark.parametrize("name", ["metadata.parquet", "notes.csv"])
+def test_only_an_earlier_split_file_is_replaced(tmp_path, name):
+    metadata = patches()
+    split, folds = divided(metadata)
+    path = tmp_path / name
+    table = pd.DataFrame(metadata.drop(columns="geometry", errors="ignore"))
+    (table.to_parquet if path.suffix == ".parquet" else table.to_csv)(path)
+    before = path.read_bytes()
+    with pytest.raises(
+        ConfigError, match=r"replaces an earlier table of the same kind only, but .* has no column role"
+    ):
+        write_split_file(path, metadata, split, folds)
+    assert path.read_bytes() == before
+    path.unlink()
+    write_split_file(path, metadata, split, folds)
+    write_split_file(path, metadata, split, folds)

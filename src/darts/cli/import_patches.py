@@ -103,4 +103,4 @@ def _say_bands(bands: "Sequence[Band]", channels: Sequence[int], seen: "Seen") -
         for band, channel, one in zip(bands, channels, seen.bands, strict=True)
     ]
     say_table("bands", ("band", "channel", "range", "found", "clipped"), rows)
-    say(f"numbers in the masks: {', '.join(f'{value:g}' for value in seen.mask_values)}")
+    say(f"numbers in the masks: {seen.numbers_text()}")

@@ -45,7 +45,8 @@ def register(app: typer.Typer) -> None:
 def runs_list(*, runs: RunTableConfig, common: CommonConfig) -> None:
     """List the runs of an artifact directory, those of cross-validations and sweeps included, finished or not."""
     from darts.training.run_selection import first_of_each, matching, require_column, sorted_runs
-    from darts.training.runs import collect_runs, write_runs
+    from darts.training.runs import collect_runs
+    from darts.training.tables import write_table
 
     everything = collect_runs(runs.artifact_dir)
     if not len(everything):
@@ -63,7 +64,8 @@ def runs_list(*, runs: RunTableConfig, common: CommonConfig) -> None:
         if common.dry_run:
             say(f"would write {runs.output}.")
         else:
-            say(f"wrote {write_runs(table, runs.output)} with all {len(table.columns)} columns.")
+            write_table(table, runs.output, known_by="run_id")
+            say(f"wrote {runs.output} with all {len(table.columns)} columns.")
     say_next("darts", "runs", "show", "--artifact-dir", runs.artifact_dir, "--run-id", table["run_id"].iloc[0])
 
 

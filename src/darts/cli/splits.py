@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: CommonConfig) -> None:
     """Check a dataset directory: structure, splits and folds; with --deep every value; fails on what spoils training."""
-    from darts.training.leakage import doubts_of
+    from darts.training.leakage import chosen_fold, doubts_of
     from darts.training.splits import subsampled
 
     dataset = _open(data)
@@ -49,9 +49,9 @@ def validate_dataset(*, data: DataConfig, validate: ValidateConfig, common: Comm
         raise DatasetError(
             "training needs positive pixels, but no patch has one; check that the labels lie on the scenes."
         )
-    for division in divisions:
-        if data.fold_method == "none" or division.fold.number == data.fold:
-            doubts_of(dataset.metadata, division, data)  # refuses the chosen fold as train-smp would
+    chosen = chosen_fold([division.fold for division in divisions], data).number
+    (division,) = (one for one in divisions if one.fold.number == chosen)
+    doubts_of(dataset.metadata, division, data)  # refuses the fold as train-smp would
     if validate.deep and not common.dry_run:
         for part in dataset.parts:
             _read_everything(part)

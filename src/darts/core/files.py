@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from darts.core.errors import DartsError
@@ -78,20 +78,27 @@ def files_in(folder: Path, error: type[DartsError] = DartsError) -> list[Path]:
 def files_below(folder: Path, error: type[DartsError] = DartsError) -> list[Path]:
     """Every file in a folder and in all folders below it, sorted; hidden ones are passed over.
 
+    Links are followed, but for those that lead back to a folder that they lie in.
+
     Raises
     ------
     error
         When a folder can't be listed.
     """
+    return sorted(_files_below(folder, error, frozenset()))
 
-    def refuse(problem: OSError) -> None:
-        raise not_listed(problem, error)
 
-    found = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place) / name for name in names if not name.startswith(".")]
-    return sorted(found)
+def _files_below(folder: Path, error: type[DartsError], above: frozenset[Path]) -> Iterator[Path]:
+    within = above | {folder.resolve()}
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as problem:
+        raise not_listed(problem, error) from None
+    for entry in entries:
+        if not entry.is_dir():
+            yield entry
+        elif entry.resolve() not in within:
+            yield from _files_below(entry, error, within)
 
 
 def short_name(path: Path, folder: Path) -> str:

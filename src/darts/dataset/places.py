@@ -51,7 +51,8 @@ def on_the_globe(outline: Polygon) -> BaseGeometry:
     west = unbroken.intersection(box(0, -90, HALF_A_TURN, 90))
     east = unbroken.intersection(box(HALF_A_TURN, -90, 2 * HALF_A_TURN, 90))
     moved = shapely.transform(east, lambda points: points - [2 * HALF_A_TURN, 0])
-    return MultiPolygon([part for part in (west, moved) if isinstance(part, Polygon) and not part.is_empty])
+    parts = [part for half in (west, moved) for part in shapely.get_parts(half)]
+    return MultiPolygon([part for part in parts if isinstance(part, Polygon) and not part.is_empty])
 
 
 def middle_of(outline: BaseGeometry) -> Point:

@@ -3,6 +3,7 @@
 Such a patch lets a model be measured on what it was trained on. It is left out of train, never of val or test.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -191,7 +192,7 @@ def divide(metadata: pd.DataFrame, data: DataConfig, patch_size: int) -> Divisio
         When the patches can't be divided so, or too few are left to train on.
     """
     plan = _plan(metadata, data, patch_size)
-    division = _division(metadata, data, patch_size, plan, _chosen(plan, data))
+    division = _division(metadata, data, patch_size, plan, chosen_fold(plan.folds, data))
     return replace(division, doubts=(*division.doubts, *doubts_of(metadata, division, data)))
 
 
@@ -236,15 +237,21 @@ def _plan(metadata: pd.DataFrame, data: DatasetConfig, patch_size: int) -> Split
     return SplitFile(split, tuple(make_folds(used.loc[split.trainval], data, tested, patch_size)))
 
 
-def _chosen(plan: SplitFile, data: DataConfig) -> Fold:
+def chosen_fold(folds: Sequence[Fold], data: DataConfig) -> Fold:
+    """The one of these folds that is trained on.
+
+    Raises
+    ------
+    ConfigError
+        When a split file has no such fold.
+    """
     if data.fold_method == "none":
-        return plan.folds[0]
-    folds = {fold.number: fold for fold in plan.folds}
-    if data.fold not in folds:
-        raise ConfigError(
-            f"--fold {data.fold}: {data.split_file} has no such fold, but {', '.join(map(str, folds))}; give one of them."
-        )
-    return folds[data.fold]
+        return folds[0]
+    numbered = {fold.number: fold for fold in folds}
+    if data.fold not in numbered:
+        there = ", ".join(map(str, numbered))
+        raise ConfigError(f"--fold {data.fold}: {data.split_file} has no such fold, but {there}; give one of them.")
+    return numbered[data.fold]
 
 
 def _division(metadata: pd.DataFrame, data: DatasetConfig, patch_size: int, plan: SplitFile, fold: Fold) -> Division:

@@ -120,9 +120,11 @@ def compare_runs(runs: pd.DataFrame, metric: str, by: str | None = None) -> Comp
     ConfigError
         When there is no such column.
     RunError
-        When there are fewer than two variants, no pair of runs shares patches, fold and seed, or a pair could be made in
-        several ways.
+        When there is no run, there are fewer than two variants, no pair of runs shares patches, fold and seed, or a pair
+        could be made in several ways.
     """
+    if runs.empty:
+        raise RunError("a comparison needs finished runs, but there is none; look at --artifact-dir and --where.")
     values = runs[require_column(runs, metric, "--metric")]
     usable = runs[(runs["state"] == "finished") & values.notna()]
     others = varying_settings(usable, without=[by] if by else [])

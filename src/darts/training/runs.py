@@ -12,9 +12,8 @@ import pandas as pd
 
 from darts.core.artifacts import RunDirectory, find_runs, run_place
 from darts.core.errors import RunError, one_line
-from darts.core.files import write_atomically
 from darts.core.log import get_logger
-from darts.training.run_record import RunRecord, is_metric, read_run, setting_text
+from darts.training.run_record import MONITOR, RunRecord, is_metric, read_run, setting_text
 
 _log = get_logger(__name__)
 
@@ -45,7 +44,7 @@ def collect_runs(artifact_dir: Path) -> pd.DataFrame:
     if not artifact_dir.is_dir():
         raise RunError(f"there is no folder {artifact_dir}; give the --artifact-dir that runs were written into.")
     rows = [row for directory in find_runs(artifact_dir) if (row := _row_or_warning(artifact_dir, directory))]
-    names = list(dict.fromkeys(name for row in rows for name in row if name not in _LAST_COLUMNS))
+    names = list(dict.fromkeys(name for row in rows for name in [*row, MONITOR] if name not in _LAST_COLUMNS))
     settings = [name for name in names if name not in _FIRST_COLUMNS and not is_metric(name)]
     metrics = sorted(filter(is_metric, names), key=lambda name: (_STAGES.index(name.partition("/")[0]), name))
     columns = [*_FIRST_COLUMNS, *settings, *metrics, *_LAST_COLUMNS]
@@ -105,16 +104,6 @@ def _column(values: Sequence[Any], name: str) -> "pd.Series[Any]":
     if kinds in ({bool}, {int}):
         return pd.Series(list(values), dtype="boolean" if bool in kinds else "Int64")
     return pd.Series([None if value is None else setting_text(value) for value in values], dtype="string")
-
-
-def write_runs(table: pd.DataFrame, path: Path) -> Path:
-    """Write a table of runs as CSV or parquet, by the ending of the file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".csv":
-        write_atomically(path, lambda temporary: table.to_csv(temporary, index=False))
-    else:
-        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
-    return path
 
 
 def find_run(artifact_dir: Path, run_name: str | None, run_id: str | None) -> RunDirectory:

@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 from darts.core.errors import ConfigError, one_line
-from darts.core.files import make_directory, write_atomically
 from darts.training.config.splits import SUFFIXES
 from darts.training.splits import Fold, Split
+from darts.training.tables import is_csv, write_table
 
 ROLES = ("train", "val", "test")
 _COLUMNS = ("patch_id", "dataset", "sample_id", "region")
@@ -82,14 +82,9 @@ def write_split_file(path: Path, metadata: pd.DataFrame, split: Split, folds: Se
     Raises
     ------
     ConfigError
-        When its folder can't be written to.
+        When its folder can't be written to, or another file stands there.
     """
-    table = split_table(metadata, split, folds)
-    make_directory(path.parent, ConfigError)
-    if _is_csv(path):
-        write_atomically(path, lambda temporary: table.to_csv(temporary, index=False, lineterminator="\n"))
-    else:
-        write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
+    write_table(split_table(metadata, split, folds), path, known_by="role")
 
 
 def read_split_file(path: Path, metadata: pd.DataFrame) -> SplitFile:
@@ -123,10 +118,6 @@ def _refusal(path: Path, text: str) -> ConfigError:
     return ConfigError(f"--split-file: {path} {text}.")
 
 
-def _is_csv(path: Path) -> bool:
-    return path.suffix.lower() == ".csv"
-
-
 def _read_table(path: Path) -> pd.DataFrame:
     """The table, with a role in each line."""
     if path.suffix.lower() not in SUFFIXES:
@@ -134,7 +125,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         table = (
             pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-            if _is_csv(path)
+            if is_csv(path)
             else pd.read_parquet(path)
         )
     except FileNotFoundError:

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from rasterio import Affine
 
 from darts.core.errors import ConfigError, SceneError
 
+from ..conftest import UTM, pixels
 from .conftest import (
     SIZE,
     WRITERS,
@@ -182,3 +184,36 @@ def test_an_array_that_is_no_image_is_refused(tmp_path, array):
     np.save(tmp_path / "images" / "a.npy", array, allow_pickle=True)
     with pytest.raises(SceneError, match=r"a\.npy must be a whole \.npy file of numbers"):
         run(tmp_path)
+
+
+def test_folders_may_be_links(tmp_path):
+    write_pairs(tmp_path / "elsewhere", ["b", "c"])
+    write_pairs(tmp_path, ["a"])
+    for kind in ("images", "masks"):
+        (tmp_path / kind / "north").symlink_to(tmp_path / "elsewhere" / kind)
+    run(tmp_path)
+    assert checked(tmp_path).metadata["patch_id"].tolist() == ["a", "north/b", "north/c"]
+
+
+@pytest.mark.parametrize(
+    ("mask", "settings"),
+    [("a_mask.npy", {"mask_ending": "_mask"}), ("masks/a.npy", {})],
+    ids=["one ending", "a folder below"],
+)
+def test_masks_among_the_images_are_no_images(tmp_path, mask, settings):
+    folder = tmp_path / "images"
+    write_npy(folder / "a.npy", numbers(0))
+    write_npy(folder / mask, mask_of(0))
+    run(tmp_path, masks_dir=(folder / mask).parent, **settings)
+    assert checked(tmp_path).metadata["patch_id"].tolist() == ["a"]
+
+
+def test_an_image_and_a_mask_of_different_places_are_refused(tmp_path):
+    write_tif(tmp_path / "images" / "a.tif", numbers(0), crs=UTM, transform=pixels(10))
+    for crs, transform in ((UTM, Affine.translation(6, 0) @ pixels(10)), (UTM, pixels(20)), ("EPSG:32634", pixels(10))):
+        write_tif(tmp_path / "masks" / "a.tif", mask_of(0), crs=crs, transform=transform)
+        with pytest.raises(SceneError, match=r"lie on the same ground, but .*a\.tif and .*a\.tif don't"):
+            run(tmp_path)
+    write_tif(tmp_path / "masks" / "a.tif", mask_of(0), crs=UTM, transform=pixels(10))
+    run(tmp_path)
+    checked(tmp_path)

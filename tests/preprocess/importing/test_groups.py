@@ -29,6 +29,8 @@ def test_groups_may_be_numbers_and_name_patches_with_or_without_their_folder(tmp
     [
         ("g.json", '{"a": "x"}', r"gives every patch a group, but 1 of 2 have none: b"),
         ("g.json", '[["a"], ["a", "b"]]', r"gives each patch one group, but a several"),
+        ("g.json", '{"a": "x", "b": "x", "a": "y"}', r"gives each patch one group, but a several"),
+        ("g.json", '{"a": "x", "b": "x", "a.npy": "y"}', r"gives each patch one group, but a several"),
         ("g.json", '{"a": "x", "b": ""}', "a name is empty"),
         ("g.json", '{"a": 1.5, "b": 2}', "neither text nor a whole number"),
         ("g.json", '["a", "b"]', "'a' is no list of patches"),
@@ -47,3 +49,12 @@ def test_a_groups_file_that_is_none_is_refused(tmp_path, name, content, message)
         (tmp_path / name).write_text(content)
     with pytest.raises(SceneError, match=rf"--groups-file.*{message}"):
         run(tmp_path, groups_file=tmp_path / name)
+
+
+def test_a_patch_may_be_named_by_the_path_of_its_image(tmp_path):
+    write_pairs(tmp_path, ["n/a_sat", "s/a_sat"])
+    for folder in ("n", "s"):
+        (tmp_path / "masks" / folder / "a_sat.npy").rename(tmp_path / "masks" / folder / "a.npy")
+    groups = write_groups(tmp_path / "object.json", {"n/a_sat.npy": "1", "s/a_sat": "2"})
+    run(tmp_path, groups_file=groups, image_ending="_sat")
+    assert checked(tmp_path).metadata["region"].tolist() == ["1", "2"]

@@ -2,12 +2,19 @@
 
 import json
 import logging
+import struct
+import zlib
 
+import cv2
+import geopandas as gpd
 import numpy as np
 import pytest
+from pyproj import Transformer
+from rasterio import Affine
 
 from darts.core.errors import DatasetError
 from darts.dataset.manifest import read_manifest
+from darts.dataset.schema import IGNORE
 from darts.preprocess.importing.values import BandSeen, Seen
 
 from .conftest import (
@@ -186,7 +193,7 @@ def test_masks_without_a_positive_value_are_doubted(tmp_path, caplog):
     write_pairs(tmp_path, ["a"])
     write_npy(tmp_path / "masks" / "a.npy", mask_of(0) * 255)
     run(tmp_path)
-    assert "no mask holds a positive value (1), only 0, 255; look at --positive-values" in caplog.text
+    assert "no mask that was read holds a positive value (1), only 0, 255; look at --positive-values" in caplog.text
 
 
 def test_what_is_plausible_is_not_doubted(tmp_path, caplog):
@@ -205,3 +212,47 @@ def test_what_was_seen_doesnt_depend_on_the_order():
     assert a.merged(Seen((BandSeen(), BandSeen()))) == a
     assert Seen.from_facts(json.loads(json.dumps(a.as_facts()))) == a
     assert len(a.merged(b).mask_values) == 16
+
+
+def test_masks_of_many_numbers_are_doubted_too_when_none_is_positive(tmp_path, caplog):
+    write_pairs(tmp_path, ["a"])
+    write_npy(tmp_path / "masks" / "a.npy", np.arange(SIZE * SIZE).reshape(SIZE, SIZE) + 2)
+    result = run(tmp_path)
+    assert "positive value (1), only 2, 3, " in caplog.text
+    assert "17, and maybe more; look" in caplog.text
+    assert result.n_positive_patches == 0
+
+
+def test_a_transparent_colour_is_no_missing_value(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    (tmp_path / "images" / "a.npy").unlink()
+    image = np.zeros((SIZE, SIZE, 3), np.uint8)
+    image[..., 0] = 255
+    coded = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+    (tmp_path / "images" / "a.png").write_bytes(with_transparent_colour(coded, (255, 0, 0)))
+    run(tmp_path, exclude_nan=False, scale=1 / 255)
+    assert not (checked(tmp_path).read_y(0) == IGNORE).any()
+
+
+def with_transparent_colour(png, colour):
+    """The bytes of a PNG file with a tRNS chunk, which comes before the pixels."""
+    body = b"tRNS" + struct.pack(">3H", *colour)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    at = png.index(b"IDAT") - 4
+    return png[:at] + chunk + png[at:]
+
+
+def test_labels_across_the_antimeridian_are_in_two_parts(tmp_path):
+    x, y = Transformer.from_crs(4326, 32601, always_xy=True).transform(180, 71)
+    transform = Affine.translation(x - 80, y + 80) @ Affine.scale(10, -10)
+    labels = np.zeros((SIZE, SIZE), np.uint8)
+    labels[4:12, 2:14] = 1
+    labels[6:8, 5:7] = 0
+    write_tif(tmp_path / "images" / "a.tif", numbers(0), crs="EPSG:32601", transform=transform)
+    write_tif(tmp_path / "masks" / "a.tif", labels, crs="EPSG:32601", transform=transform)
+    run(tmp_path)
+    found = gpd.read_file(tmp_path / "out" / "labels.geojson")
+    assert len(found) == 1
+    parts = found.geometry.explode().to_crs(32601)
+    assert len(parts) == 2
+    assert parts.area.sum() == pytest.approx(100 * labels.sum(), rel=1e-3)

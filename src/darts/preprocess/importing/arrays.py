@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,9 @@ def read_layers(path: Path, channels: Sequence[int]) -> Layers:
         if path.suffix.lower() == ".png":
             _check_png(path.read_bytes())
         with _open(path) as source:
-            nodata = tuple(source.nodatavals[number - 1] for number in channels)
+            # A PNG file has a colour that is transparent, which is no number of a channel.
+            declared = source.nodatavals if source.driver == "GTiff" else (None,) * source.count
+            nodata = tuple(declared[number - 1] for number in channels)
             return Layers(source.read(list(channels)), nodata, _grid_of(source))
 
 
@@ -131,7 +134,7 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn every way in which a file can't be read into one error that names it."""
     try:
         yield
-    except (RasterioError, OSError, ValueError, EOFError) as error:
+    except (RasterioError, OSError, ValueError, EOFError, TokenError) as error:
         reason, kind = one_line(error.__cause__ or error, 160), path.suffix.lower()
         raise SceneError(
             f"{path} must be a whole {kind} file of numbers, but can't be read ({reason}); get the file again."

@@ -87,16 +87,30 @@ def read_patch(files: PatchFiles, config: ImportConfig, bands: tuple[Band, ...])
     Raises
     ------
     SceneError
-        When one of them is damaged.
+        When one of them is damaged, or they lie at different places.
     """
     image, mask = read_layers(files.image, config.channels), read_layers(files.mask, (1,))
+    if image.grid and mask.grid and not _is_same_place(image.grid, mask.grid):
+        raise SceneError(
+            f"image and mask of a patch lie on the same ground, but {files.image} and {files.mask} don't; cut one of them "
+            "anew, or remove its reference system."
+        )
     values, numbers = physical_values(image, config), mask.numbers[0]
     return ReadyPatch(
         x=scaled_values(values, bands),
         y=label_codes(numbers, np.isnan(values).any(axis=0), config),
         grid=image.grid or mask.grid,
-        seen=look_at(values, numbers, bands),
+        seen=look_at(values, numbers, bands, config.positive_values),
     )
+
+
+def _is_same_place(grid: Grid, other: Grid) -> bool:
+    """Whether the corners of two grids are nearer to each other than half a pixel."""
+    if grid.crs != other.crs:
+        return False
+    corners = [(0, 0), (grid.width, 0), (0, grid.height), (grid.width, grid.height)]
+    moved = np.array([~grid.transform @ (other.transform @ corner) for corner in corners])
+    return bool((np.abs(moved - corners) < 0.5).all())
 
 
 def input_fingerprints(batch: Batch) -> dict[str, str]:
@@ -219,4 +233,4 @@ def _place(y: np.ndarray, grid: Grid) -> _Place:
     if not np.isfinite(placed.bounds.to_numpy()).all():
         return _Place()
     outline, *labels = placed
-    return _Place(grid.crs.to_string(), on_the_globe(outline), tuple(labels))
+    return _Place(grid.crs.to_string(), on_the_globe(outline), tuple(map(on_the_globe, labels)))

@@ -60,8 +60,9 @@ def find_patches(config: ImportConfig) -> FoundPatches:
         When a folder is missing, two files of a folder have one name, an image or mask has no counterpart (unless they are
         to be left out), or nothing is left.
     """
-    images = _files_by_name(config.images_dir, config.image_ending, "--images-dir")
-    masks = _files_by_name(config.masks_dir, config.mask_ending, "--masks-dir")
+    image_files, mask_files = _told_apart(config)
+    images = _by_name(config.images_dir, image_files, config.image_ending)
+    masks = _by_name(config.masks_dir, mask_files, config.mask_ending)
     divided = [_roles_in(folder) for folder in (config.images_dir, config.masks_dir)]
     if bool(divided[0]) != bool(divided[1]):
         with_roles, without = (
@@ -90,23 +91,45 @@ def _roles_in(folder: Path) -> list[str]:
     return [role for role in ROLES if (folder / role).is_dir()]
 
 
-def _files_by_name(folder: Path, ending: str, flag: str) -> dict[str, Path]:
-    """Name -> file, of all files in a folder whose suffix and ending fit."""
+def _told_apart(config: ImportConfig) -> tuple[list[Path], list[Path]]:
+    """The files that are images, and those that are masks.
+
+    What could be both belongs to the side whose folder lies deeper, or, within one folder, whose ending is longer: of
+    `a.tif` and `a_mask.tif`, only the ending of masks needs to be given.
+    """
+    images = _fitting(config.images_dir, config.image_ending, "--images-dir")
+    masks = _fitting(config.masks_dir, config.mask_ending, "--masks-dir")
+    sides = (config.images_dir, config.image_ending), (config.masks_dir, config.mask_ending)
+    by_image, by_mask = ((len(folder.resolve().parts), len(ending)) for folder, ending in sides)
+    if by_image < by_mask:
+        images = _without(images, masks)
+    else:
+        masks = _without(masks, images)
+    _require_none_beside(config.images_dir, images)
+    _require_none_beside(config.masks_dir, masks)
+    return images, masks
+
+
+def _fitting(folder: Path, ending: str, flag: str) -> list[Path]:
+    """All files in a folder whose suffix and ending fit."""
     if not folder.is_dir():
         raise SceneError(f"{flag} must be a folder, but there is no folder {folder}.")
-    roles = _roles_in(folder)
-    # A folder of a role may be a link to elsewhere, which a search of all would pass over.
-    below = [path for role in roles for path in _fitting(folder / role, ending)]
-    if roles and (beside := sorted(set(_fitting(folder, ending)) - set(below))):
-        raise SceneError(
-            f"{folder} is divided into {', '.join(roles)}, but {listed([path.name for path in beside])} lie beside these "
-            "folders; move them into one, or away."
-        )
-    return _by_name(folder, below if roles else _fitting(folder, ending), ending)
-
-
-def _fitting(folder: Path, ending: str) -> list[Path]:
     return [p for p in files_below(folder, SceneError) if p.suffix.lower() in SUFFIXES and p.stem.endswith(ending)]
+
+
+def _without(paths: Iterable[Path], others: Iterable[Path]) -> list[Path]:
+    left_out = {path.absolute() for path in others}
+    return [path for path in paths if path.absolute() not in left_out]
+
+
+def _require_none_beside(folder: Path, paths: Iterable[Path]) -> None:
+    roles = _roles_in(folder)
+    beside = [path.name for path in paths if path.relative_to(folder).parts[0] not in roles]
+    if roles and beside:
+        raise SceneError(
+            f"{folder} is divided into {', '.join(roles)}, but {listed(beside)} lie beside these folders; move them into "
+            "one, or away."
+        )
 
 
 def _by_name(folder: Path, paths: Iterable[Path], ending: str) -> dict[str, Path]:

@@ -21,19 +21,28 @@ def group_patches(path: Path, patches: Sequence[PatchFiles]) -> tuple[str, ...]:
         When the file can't be used, or gives a patch no group, or several.
     """
     groups = read_groups(path)
-    found = [[groups[name] for name in _names_of(patch) if name in groups][:1] for patch in patches]
-    missing = [patch.name for patch, group in zip(patches, found, strict=True) if not group]
+    found = [_groups_of(patch, groups) for patch in patches]
+    if several := [patch.name for patch, named in zip(patches, found, strict=True) if len(named) > 1]:
+        raise SceneError(_several(path, several))
+    missing = [patch.name for patch, named in zip(patches, found, strict=True) if not named]
     if missing:
         raise SceneError(
             f"--groups-file {path} gives every patch a group, but {len(missing)} of {len(patches)} have none: "
             f"{listed(missing)}; add them."
         )
-    return tuple(group[0] for group in found)
+    return tuple(named.pop() for named in found)
 
 
-def _names_of(patch: PatchFiles) -> list[str]:
-    last = patch.name.rpartition("/")[2]
-    return [patch.name, patch.name + patch.image.suffix, last, patch.image.name, patch.image.stem]
+def _groups_of(patch: PatchFiles, groups: Mapping[str, str]) -> set[str]:
+    """What a patch is given by its whole name, or else by the last part of it."""
+    folder, slash, last = patch.name.rpartition("/")
+    names = [last, last + patch.image.suffix, patch.image.name, patch.image.stem]
+    by_path = {groups[folder + slash + name] for name in names if folder + slash + name in groups}
+    return by_path or {groups[name] for name in names if name in groups}
+
+
+def _several(path: Path, names: Sequence[str]) -> str:
+    return f"--groups-file {path} gives each patch one group, but {listed(names)} several; keep one."
 
 
 def read_groups(path: Path) -> Mapping[str, str]:
@@ -58,18 +67,19 @@ def read_groups(path: Path) -> Mapping[str, str]:
         raise SceneError(f"--groups-file {path} names every patch and every group, but a name is empty; fill it in.")
     counts = Counter(name for name, _ in set(pairs))
     if several := sorted(name for name, count in counts.items() if count > 1):
-        raise SceneError(f"--groups-file {path} gives each patch one group, but {listed(several)} several; keep one.")
+        raise SceneError(_several(path, several))
     return dict(pairs)
 
 
 def _read_json(path: Path) -> list[tuple[str, str]]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    entries = list(content.items()) if isinstance(content, dict) else list(enumerate(content))
+    # As pairs, an object that names a patch twice keeps both of its groups.
+    content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=tuple)
+    is_object = isinstance(content, tuple)
     pairs = []
-    for key, value in entries:
+    for key, value in content if is_object else enumerate(content):
         if isinstance(value, list):
             pairs += [(_text(name), str(key)) for name in value]
-        elif isinstance(content, dict):
+        elif is_object:
             pairs.append((str(key), _text(value)))
         else:
             raise ValueError(f"{value!r} is no list of patches")

@@ -68,26 +68,37 @@ class Seen:
         Of each band.
     mask_values
         The least 16 of the numbers in the masks, sorted.
+    positive_pixels
+        Number of pixels of the masks that are positive.
     """
 
     bands: tuple[BandSeen, ...]
     mask_values: tuple[float, ...] = ()
+    positive_pixels: int = 0
 
     def merged(self, other: "Seen") -> "Seen":
         """What was seen in both; in any order, the result is the same."""
         return Seen(
             tuple(mine.merged(theirs) for mine, theirs in zip(self.bands, other.bands, strict=True)),
             tuple(sorted({*self.mask_values, *other.mask_values})[:MOST_MASK_VALUES]),
+            self.positive_pixels + other.positive_pixels,
         )
+
+    def numbers_text(self) -> str:
+        """The numbers in the masks, as far as they are kept."""
+        shown = ", ".join(f"{value:g}" for value in self.mask_values)
+        return f"{shown}, and maybe more" if len(self.mask_values) == MOST_MASK_VALUES else shown
 
     def as_facts(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return {"bands": [asdict(band) for band in self.bands], "mask_values": list(self.mask_values)}
+        lists = {"bands": [asdict(band) for band in self.bands], "mask_values": list(self.mask_values)}
+        return lists | {"positive_pixels": self.positive_pixels}
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> "Seen":
         """What `as_facts` gave."""
-        return cls(tuple(BandSeen(**band) for band in facts["bands"]), tuple(facts["mask_values"]))
+        bands = tuple(BandSeen(**band) for band in facts["bands"])
+        return cls(bands, tuple(facts["mask_values"]), facts["positive_pixels"])
 
 
 def all_seen(parts: Sequence[Seen], bands: int) -> Seen:
@@ -153,12 +164,13 @@ def _is_one_of(numbers: np.ndarray, values: Sequence[float]) -> np.ndarray:
     return found
 
 
-def look_at(values: np.ndarray, mask: np.ndarray, bands: Sequence[Band]) -> Seen:
+def look_at(values: np.ndarray, mask: np.ndarray, bands: Sequence[Band], positive_values: Sequence[float]) -> Seen:
     """What is seen of the physical values (bands, h, w) and of the numbers of the mask (h, w) of a patch."""
     numbers = np.unique(mask[np.isfinite(mask)])[:MOST_MASK_VALUES]
     return Seen(
         tuple(_look_at_band(of_band[np.isfinite(of_band)], band) for of_band, band in zip(values, bands, strict=True)),
         tuple(float(number) for number in numbers),
+        int(_is_one_of(mask, positive_values).sum()),
     )
 
 
@@ -202,8 +214,7 @@ def _described(band: Band, seen: BandSeen) -> str:
 
 
 def _doubts_of_labels(seen: Seen, config: ImportConfig) -> Iterator[str]:
-    if len(seen.mask_values) < MOST_MASK_VALUES and not set(seen.mask_values) & set(config.positive_values):
-        wanted, found = (
-            ", ".join(f"{value:g}" for value in some) for some in (config.positive_values, seen.mask_values)
-        )
-        yield f"no mask holds a positive value ({wanted}), only {found or 'NaN'}; look at --positive-values."
+    if not seen.positive_pixels:
+        wanted = ", ".join(f"{value:g}" for value in config.positive_values)
+        found = seen.numbers_text() or "NaN"
+        yield f"no mask that was read holds a positive value ({wanted}), only {found}; look at --positive-values."

@@ -96,7 +96,7 @@ class DatasetConfig(Config, frozen=True):
             raise ValueError(
                 f"--data-split-method {self.data_split_method} needs --data-split-by with the names to test on"
             )
-        if self.data_split_method == "none" and self.data_split_by and self.split_file is None:
+        if self.data_split_method == "none" and self.data_split_by:
             raise ValueError("--data-split-by means something only with --data-split-method, but that is none")
         return self
 
@@ -104,6 +104,8 @@ class DatasetConfig(Config, frozen=True):
     def _one_way_to_split(self) -> Self:
         if self.split_file is not None and self.data_split_method != "none":
             raise ValueError("--split-file says what is tested on, but --data-split-method was given, too")
+        if self.split_file is not None and self.buffer_km:
+            raise ValueError("--split-file says what is trained on, but --buffer-km was given, too")
         if self.buffer_km and self.fold_method != "spatial":
             raise ValueError(
                 f"--buffer-km means something only with --fold-method spatial, but that is {self.fold_method}"
@@ -114,12 +116,11 @@ class DatasetConfig(Config, frozen=True):
     def unheeded(self) -> list[str]:
         """A line for each setting that says nothing to the chosen fold method."""
         method = "--split-file" if self.split_file else f"--fold-method {self.fold_method}"
-        return [
-            f"{setting_to_flag(name)} says nothing to {method}, and is passed over."
-            for name, methods in _MEANT_FOR.items()
-            if (self.split_file or self.fold_method not in methods)
-            and getattr(self, name) != type(self).model_fields[name].default
-        ]
+        names = [name for name, methods in _MEANT_FOR.items() if self.split_file or self.fold_method not in methods]
+        if self.split_file and self.fold_method != "none":  # with none, train and val are both trained on
+            names.append("fold_method")
+        given = [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+        return [f"{setting_to_flag(name)} says nothing to {method}, and is passed over." for name in given]
 
 
 class DataConfig(DatasetConfig, frozen=True):

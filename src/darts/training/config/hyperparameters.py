@@ -38,6 +38,10 @@ def _switch_or_names(value: Any) -> Any:
     return value
 
 
+_JSON_WORDS = {"true": "true", "false": "false", "none": "null"}
+"""Words that mean the same however they are written: the text False would be true."""
+
+
 def parse_options(texts: tuple[str, ...]) -> dict[str, Any]:
     """`("depth=3", "kind=scse")` -> `{"depth": 3, "kind": "scse"}`: values are JSON, or else plain text.
 
@@ -52,7 +56,7 @@ def parse_options(texts: tuple[str, ...]) -> dict[str, Any]:
         if not equals or not name.isidentifier() or name in options:
             raise ValueError(f"an option is name=value, and each name comes once, but {text!r} isn't so")
         try:
-            options[name] = json.loads(value)
+            options[name] = json.loads(_JSON_WORDS.get(value.lower(), value))
         except json.JSONDecodeError:
             options[name] = value
     return options

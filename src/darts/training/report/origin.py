@@ -44,7 +44,9 @@ def _model_rows(settings: Mapping[str, Any], record: Mapping[str, Any]) -> list[
 
 
 def _data_rows(settings: Mapping[str, Any], record: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    of_all = f" of {settings['total_folds']}" if "total_folds" in settings else ""
+    from_file = settings.get("split_file", "none") != "none"
+    of_all = "" if from_file or "total_folds" not in settings else f" of {settings['total_folds']}"
+    grouped = ["group_by"] if settings.get("group_by") != "region" else []
     share = record.get("positive_share")
     return [
         ("dataset", _said(settings, "train_data_dir")),
@@ -53,7 +55,7 @@ def _data_rows(settings: Mapping[str, Any], record: Mapping[str, Any]) -> list[t
         ("subsample", _said(settings, "subsample")),
         ("split file", _said(settings, "split_file")),
         ("test split", _said(settings, "data_split_method", "data_split_by")),
-        ("folds", _said(settings, "fold_method", "group_by" if settings.get("group_by") != "region" else "")),
+        ("folds", None if from_file else _said(settings, "fold_method", *grouped)),
         ("fold", f"{settings['fold']}{of_all}, counted from 0" if "fold" in settings else None),
         ("positive in train", f"{share:.2%} of the pixels" if isinstance(share, float) else None),
         ("left out of train", _left_out(record.get("dropped_for_overlap"))),
