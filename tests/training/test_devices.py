@@ -11,12 +11,15 @@ import pytest
 
 from darts.core.artifacts import find_runs
 from darts.core.errors import ConfigError, RunError
-from darts.training.config import Hyperparameters, TrainerConfig
+from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
 from darts.training.devices import one_device, place_run, resolve_devices
+from darts.training.plan import PreparedRun, plan_run
+
+from .conftest import ENCODER
 
 
 def place(**settings):
-    hyperparameters = {name: settings.pop(name) for name in ("freeze_encoder_epochs",) if name in settings}
+    hyperparameters = {name: settings.pop(name) for name in ("gradient_clip",) if name in settings}
     return place_run(TrainerConfig(**({"device": "cpu"} | settings)), Hyperparameters(**hyperparameters))
 
 
@@ -33,10 +36,26 @@ def test_several_processes_share_a_run_by_ddp():
     assert place(num_processes=2, num_nodes=3).processes == 6
 
 
-def test_a_frozen_encoder_leaves_parameters_without_a_gradient():
-    placement = place(num_processes=2, freeze_encoder_epochs=1)
-    assert placement.strategy == "ddp_find_unused_parameters_true"
-    assert place(freeze_encoder_epochs=1).strategy == "auto"
+def test_ddp_looks_for_parameters_without_a_gradient_where_there_are_some():
+    assert place(num_processes=2).with_idle_parameters().strategy == "ddp_find_unused_parameters_true"
+    assert place().with_idle_parameters().strategy == "auto"
+
+
+@pytest.mark.parametrize(
+    ("settings", "strategy"),
+    [
+        ({"freeze_encoder_epochs": 1}, "ddp_find_unused_parameters_true"),
+        ({"model_arch": "PSPNet", "model_encoder": "resnet18"}, "ddp_find_unused_parameters_true"),
+        ({}, "ddp"),
+    ],
+    ids=["frozen", "unused stages", "plain"],
+)
+def test_a_prepared_run_knows_whether_its_model_has_such_parameters(settings, strategy, dataset_dir, tmp_path):
+    hyperparameters = Hyperparameters(**({"model_encoder": ENCODER} | settings))
+    trainer = TrainerConfig(device="cpu", num_processes=2)
+    data = DataConfig(train_data_dir=dataset_dir)
+    spec = plan_run(data, hyperparameters, trainer, RunLoggingConfig(artifact_dir=tmp_path, run_name="a"))
+    assert PreparedRun(spec).placement.strategy == strategy
 
 
 def test_only_the_first_process_of_a_shared_run_writes(monkeypatch):

@@ -13,6 +13,7 @@ from darts.training.model import (
     ModelSpec,
     Predictor,
     build_model,
+    has_idle_parameters,
     padded,
     padding_multiple,
     predict_logits,
@@ -427,3 +428,14 @@ def test_a_model_without_an_encoder_cannot_be_frozen():
         ModelError, match="--freeze-encoder-epochs needs a model with an `encoder`, but Conv2d has none"
     ):
         set_encoder_trainable(nn.Conv2d(1, 1, 1), False)
+
+
+def test_parameters_that_no_gradient_reaches_are_found():
+    spec = ModelSpec("PSPNet", "resnet18", 3)
+    assert has_idle_parameters(build_model(spec), spec, 64)
+    spec = ModelSpec("Unet", "resnet18", 3)
+    model = build_model(spec)
+    before = torch.get_rng_state()
+    assert not has_idle_parameters(model, spec, 64)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(parameter.grad is None for parameter in model.parameters())

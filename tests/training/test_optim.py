@@ -15,7 +15,7 @@ def trained(schedule="exponential", epochs=EPOCHS, losses=None, **settings):
     """The learning rate in each step, when one weight is trained by the schedule."""
     config = OptimiserConfig(lr_schedule=schedule, learning_rate=0.1, **settings)
     optimizer = make_optimizer(config, [torch.nn.Parameter(torch.ones(1))])
-    plan = make_schedule(config, optimizer, Duration(epochs, STEPS, 2))
+    plan = make_schedule(config, optimizer, Duration(epochs, STEPS))
     rates = []
     for step in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -25,7 +25,8 @@ def trained(schedule="exponential", epochs=EPOCHS, losses=None, **settings):
             continue
         if "monitor" in plan:
             epoch = step // (STEPS // epochs)
-            if (epoch + 1) % plan["frequency"] == 0:
+            assert plan["frequency"] > epochs, "it is stepped after a validation, which comes every second epoch here"
+            if (epoch + 1) % 2 == 0:
                 plan["scheduler"].step(losses[epoch])
         else:
             plan["scheduler"].step()
@@ -63,6 +64,16 @@ def test_one_cycle_rises_to_the_rate_and_falls_below_where_it_began():
     assert max(rates) == pytest.approx(0.1)
     assert rates.index(max(rates)) == round(0.25 * STEPS) - 1
     assert rates[-1] < rates[0] < max(rates)
+
+
+@pytest.mark.parametrize("steps", [9, 10, 11])
+def test_one_cycle_has_any_number_of_steps(steps):
+    optimizer = make_optimizer(OptimiserConfig(), [torch.nn.Parameter(torch.ones(1))])
+    plan = make_schedule(OptimiserConfig(lr_schedule="one-cycle"), optimizer, Duration(1, steps))
+    for _ in range(steps - 1):
+        optimizer.step()
+        plan["scheduler"].step()
+    assert 0 < optimizer.param_groups[0]["lr"] < 1e-6
 
 
 def test_cyclic_halves_its_height():

@@ -189,7 +189,6 @@ def test_patches_that_no_stride_fits_are_padded(train, tmp_path):
 
 FACTORY = """
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 def tiny(in_channels, classes, width=4):
@@ -230,6 +229,7 @@ def test_a_model_of_the_users_own_trains_and_is_run_again_only_when_it_is_named(
         ({"swa": True, "ema": True}, ConfigError, "--swa and --ema are two ways"),
         ({"loss": "bce + hinge"}, ConfigError, "--loss: a loss is one of focal"),
         ({"positive_fraction": 0.5, "balance_by": "region"}, ConfigError, "each say how often a patch is drawn"),
+        ({"balance_by": "nonsense"}, ConfigError, "--balance-by: the metadata has no column nonsense"),
     ],
 )
 def test_what_can_not_work_is_refused_before_a_folder_is_made(settings, error, message, train, tmp_path):

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from darts.core.artifacts import RunDirectory, find_runs
-from darts.core.errors import Interrupted, RunError
+from darts.core.errors import CheckpointError, Interrupted, RunError
 from darts.core.lock import single_writer
+from darts.training import test_smp as run_test
 from darts.training.callbacks import StopOnRequest
 from darts.training.checkpoint import load_checkpoint
 
@@ -230,3 +231,89 @@ def test_killed_at_five_random_steps_the_same_command_ends_where_the_undisturbed
     results = [json.loads(run.result.read_text())["metrics"] for run in (one, other)]
     assert results[0] == results[1]
     assert pd.read_parquet(one.split).equals(pd.read_parquet(other.split))
+
+
+def test_gradients_that_are_collected_are_not_lost(train, stopped, tmp_path):
+    """Asked to stop after the first of two batches that make a step, it makes the step."""
+    settings = SETTINGS | {"accumulate_grad_batches": 2}
+    whole = train(tmp_path / "whole", **settings)
+    stopped(tmp_path / "part", 5, **settings)
+    assert outcome(train(tmp_path / "part", resume="last", **settings)) == outcome(whole)
+
+
+def test_plateau_remembers_the_last_validation_before_a_stop(train, tmp_path, monkeypatch):
+    settings = SETTINGS | {"lr_schedule": "plateau", "lr_patience": 0, "learning_rate": 1e-6, "max_epochs": 5}
+    settings |= {"check_val_every_n_epoch": 1, "gamma": 0.5, "augment": False}
+    whole = train(tmp_path / "whole", **settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(StopOnRequest, "on_train_epoch_start", _ask_in_epoch(3))
+        with pytest.raises(Interrupted, match="stopped after epoch 3"):
+            train(tmp_path / "part", **settings)
+    rest = train(tmp_path / "part", resume="last", **settings)
+    rates = [pd.read_csv(RunDirectory(run.directory).metrics)["learning_rate"].tolist() for run in (whole, rest)]
+    assert rates[0] == rates[1]
+    assert len(set(rates[0])) > 2
+    assert outcome(rest) == outcome(whole)
+
+
+def _ask_in_epoch(epoch):
+    before = StopOnRequest.on_train_epoch_start
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == epoch:
+            self._note(signal.SIGTERM, None)
+        before(self, trainer, pl_module)
+
+    return on_train_epoch_start
+
+
+def test_a_run_of_its_own_after_early_stopping_waits_with_its_own_patience(train, stopped, tmp_path):
+    settings = SETTINGS | {"check_val_every_n_epoch": 1, "learning_rate": 1e-12, "augment": False, "max_epochs": 12}
+    first = train(tmp_path / "first", **settings | {"early_stopping_patience": 1})
+    last = first.directory / "checkpoints" / "last.ckpt"
+    again = settings | {"early_stopping_patience": 4, "continue_from_checkpoint": last, "run_name": "again"}
+    whole = train(tmp_path / "whole", **again)
+    assert whole.epochs == first.epochs + 3
+    stopped(tmp_path / "part", 2, **again)
+    resumed = {name: value for name, value in again.items() if name != "continue_from_checkpoint"}
+    assert outcome(train(tmp_path / "part", resume="last", **resumed)) == outcome(whole)
+
+
+def write_roles(path, train_rows, val_rows, test_rows):
+    roles = {"train": train_rows, "val": val_rows, "test": test_rows}
+    lines = [f"{row},{role}" for role, rows in roles.items() for row in rows]
+    path.write_text("\n".join(["row,role", *lines, ""]))
+    return path
+
+
+def test_a_split_file_that_was_edited_leaks_nothing(train, stopped, tmp_path):
+    first, middle, last = range(12), range(12, 18), range(18, 24)
+    path = write_roles(tmp_path / "split.csv", first, middle, last)
+    divided = {"split_file": path, "data_split_method": "none", "data_split_by": (), "fold_method": "kfold"}
+    whole = train(tmp_path / "whole", **SETTINGS, **divided)
+    stopped(tmp_path / "part", 2, **SETTINGS, **divided)
+    write_roles(path, last, middle, first)
+    with pytest.raises(CheckpointError, match="was trained with split"):
+        train(tmp_path / "part", resume="last", **SETTINGS, **divided)
+    with pytest.raises(RunError, match=r"split\.csv divides the patches in another way"):
+        run_test(artifact_dir=tmp_path / "whole", run_id=whole.run_id, device="cpu")
+    write_roles(path, first, middle, last)
+    train(tmp_path / "part", resume="last", **SETTINGS, **divided)
+    assert run_test(artifact_dir=tmp_path / "whole", run_id=whole.run_id, device="cpu").patches == 6
+
+
+def test_a_run_of_a_cross_validation_goes_on_with_it_alone(train, tmp_path):
+    run = train(tmp_path, **SETTINGS | {"max_epochs": 1})
+    there = tmp_path / "_cross_validations" / "cv" / run.directory.name
+    there.parent.mkdir(parents=True)
+    run.directory.rename(there)
+    with pytest.raises(RunError, match="is part of a cross-validation or a sweep; go on with that one"):
+        train(tmp_path, resume=run.run_id, **SETTINGS)
+    assert not list((tmp_path / "_runs").iterdir())
+
+
+def test_steps_of_several_processes_go_on_with_as_many(train, stopped, tmp_path):
+    settings = SETTINGS | {"lr_schedule": "one-cycle"}
+    stopped(tmp_path, 6, **settings)
+    with pytest.raises(CheckpointError, match="counts steps of 1 processes or GPUs together, but this run has 2"):
+        train(tmp_path, resume="last", num_processes=2, **settings)

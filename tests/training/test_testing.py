@@ -72,3 +72,11 @@ def test_patches_that_the_run_was_trained_on_are_not_tested_on(trained):
         run_id=run_id, artifact_dir=artifacts, data_split_method="region", data_split_by="West", device="cpu"
     )
     assert same.patches == 6
+
+
+def test_the_loss_of_the_test_is_that_of_the_validation(train, tmp_path):
+    settings = {"loss": "bce", "pos_weight": "auto", "data_split_method": "none", "data_split_by": ()}
+    run = train(tmp_path, max_epochs=1, fold_method="none", **settings)
+    tested = run_test(artifact_dir=tmp_path, run_id=run.run_id, device="cpu")
+    assert tested.metrics["test/loss"] == pytest.approx(run.metrics["val/loss"], rel=1e-6)
+    assert tested.metrics["test/JaccardIndex"] == run.metrics["val/JaccardIndex"]

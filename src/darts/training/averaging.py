@@ -9,7 +9,16 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from darts.training.config import OptimiserConfig
 
 
-class StochasticWeightAveraging(WeightAveraging):
+class WeightAveragingInPlace(WeightAveraging):
+    """Averages that lie on the device that computes, so that no step copies the weights to the CPU."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Lightning would take the device of the module, which isn't moved to its own yet."""
+        self._device = trainer.strategy.root_device
+        super().setup(trainer, pl_module, stage)
+
+
+class StochasticWeightAveraging(WeightAveragingInPlace):
     """The mean of the weights at the end of each epoch from `first_epoch` on; until then, the weights themselves.
 
     Izmailov et al. 2018, arXiv 1803.05407. The statistics of batch norms are averaged like weights.
@@ -45,5 +54,5 @@ def weight_averaging(settings: OptimiserConfig, max_epochs: int) -> WeightAverag
         return StochasticWeightAveraging(int(settings.swa_start * max_epochs))
     if settings.ema:
         average = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call] # of torch
-        return WeightAveraging(multi_avg_fn=average)
+        return WeightAveragingInPlace(multi_avg_fn=average)
     return None

@@ -107,6 +107,17 @@ class EveryNthCheckpoint(ModelCheckpoint):
         )
 
 
+class ResumableEarlyStopping(EarlyStopping):
+    """Early stopping that goes on counting in a run that goes on, with the patience of that run."""
+
+    def __init__(self, patience: int) -> None:
+        super().__init__(MONITOR, mode="max", patience=patience)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the best score and what was waited for it."""
+        super().load_state_dict(state_dict | {"patience": self.patience, "stopped_epoch": 0})
+
+
 class StopOnRequest(Callback):
     """Ctrl-C, SIGTERM and SIGHUP end a fit after the step, or the validation, that is under way; a second one at once.
 
@@ -151,10 +162,11 @@ class StopOnRequest(Callback):
         pl_module: pl.LightningModule,  # noqa: ARG002
         outputs: Any,  # noqa: ARG002
         batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        batch_idx: int,
     ) -> None:
-        """Save and stop, unless the epoch is about to end."""
-        if not trainer.is_last_batch and self._is_asked(trainer):
+        """Save and stop, unless the epoch is about to end, or gradients are collected, which no checkpoint holds."""
+        has_stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if has_stepped and not trainer.is_last_batch and self._is_asked(trainer):
             trainer.save_checkpoint(self.checkpoint)
             self._stop(f"stopped in epoch {trainer.current_epoch + 1}.")
 
@@ -231,7 +243,7 @@ def run_callbacks(
         samples,
         Throughput(directory.throughput),
         *([] if console.is_terminal else [PlainProgress()]),
-        *([EarlyStopping(MONITOR, mode="max", patience=patience)] if patience else []),
+        *([ResumableEarlyStopping(patience)] if patience else []),
         BestCheckpoint(directory),
         LastCheckpoint(directory),
         *([EveryNthCheckpoint(directory, every)] if every else []),

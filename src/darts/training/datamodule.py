@@ -1,5 +1,6 @@
 """Patches in batches: which rows, in which order, and how they are augmented."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -118,6 +119,12 @@ class PatchDataModule(pl.LightningDataModule):
         """Test rows and the others; also where no fold could be trained on."""
         return held_out(self._all_metadata, self.data)
 
+    @cached_property
+    def split_hash(self) -> str:
+        """Of the rows that are trained, validated and tested on."""
+        parts = (self.fold_rows.train, self.fold_rows.val, self.split.test)
+        return hashlib.sha256(repr([np.sort(rows).tolist() for rows in parts]).encode()).hexdigest()[:16]
+
     @property
     def fold_rows(self) -> Fold:
         """Train and val rows."""
@@ -139,6 +146,11 @@ class PatchDataModule(pl.LightningDataModule):
             return DEFAULT_AUGMENTATIONS if chosen else ()
         return tuple(name for name in AUGMENTATIONS if name in chosen)
 
+    @cached_property
+    def draw_probabilities(self) -> np.ndarray | None:
+        """How probable each train row is, float64, or None where all come equally often."""
+        return draw_probabilities(self.metadata.loc[self.fold_rows.train], self.hyperparameters)
+
     def roles(self) -> pd.DataFrame:
         """The role of every row in use, as a split file holds it; a row that has two roles comes twice."""
         table = split_table(self.metadata, self.split, [self.fold_rows])
@@ -149,8 +161,8 @@ class PatchDataModule(pl.LightningDataModule):
         """Batches of the train rows, shuffled and augmented."""
         rows, seed = self.fold_rows.train, self.settings.random_seed
         count = self.hyperparameters.samples_per_epoch or len(rows)
-        probabilities = draw_probabilities(self.metadata.loc[rows], self.hyperparameters)
-        loader = self._loader(Shuffled(rows, count, seed, probabilities, self._share()), rows, self.augmentations)
+        draws = Shuffled(rows, count, seed, self.draw_probabilities, self._share())
+        loader = self._loader(draws, rows, self.augmentations)
         loader.load_state_dict({"batches": self.first_batch})
         return loader
 

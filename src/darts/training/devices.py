@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -80,6 +80,11 @@ class Placement:
         """Whether this process plans, writes and reports; others of the same run only compute."""
         return self.processes == 1 or all(os.environ.get(name, "0") == "0" for name in _RANKS)
 
+    def with_idle_parameters(self) -> "Placement":
+        """The same, for a model of which some parameters get no gradient: ddp is told to look for them."""
+        is_ddp = self.strategy.startswith("ddp")
+        return replace(self, strategy=f"{self.strategy}_find_unused_parameters_true") if is_ddp else self
+
     @property
     def trainer_settings(self) -> dict[str, Any]:
         """Arguments of Lightning's Trainer."""
@@ -109,14 +114,12 @@ def place_run(trainer: TrainerConfig, hyperparameters: Hyperparameters) -> Place
     local = devices if isinstance(devices, int) else len(devices)
     if trainer.strategy == "fsdp" and accelerator != "cuda":
         raise RunError("--strategy fsdp needs GPUs, and there is none here; use ddp, or leave it out.")
+    if trainer.strategy == "fsdp" and hyperparameters.gradient_clip is not None:
+        raise ConfigError(
+            "--gradient-clip needs all weights in one place, which fsdp divides; use ddp, or leave it out."
+        )
     if trainer.precision == "16-mixed" and accelerator != "cuda":
         raise RunError("--precision 16-mixed needs a GPU, and this run is on the CPU; use bf16-mixed or 32.")
     processes = local * trainer.num_nodes
-    return Placement(accelerator, devices, _strategy(trainer, hyperparameters, processes), trainer.num_nodes, processes)
-
-
-def _strategy(trainer: TrainerConfig, hyperparameters: Hyperparameters, processes: int) -> str:
-    name = "ddp" if trainer.strategy == "auto" and processes > 1 else trainer.strategy
-    # A frozen encoder has parameters without a gradient.
-    has_idle = hyperparameters.freeze_encoder_epochs > 0 and name.startswith("ddp")
-    return f"{name}_find_unused_parameters_true" if has_idle else name
+    strategy = "ddp" if trainer.strategy == "auto" and processes > 1 else trainer.strategy
+    return Placement(accelerator, devices, strategy, trainer.num_nodes, processes)

@@ -87,6 +87,7 @@ class WandbTracker(Logger):
         self._run: Any = None
         self._identity: dict[str, Any] = {
             "id": run_id,
+            "resume": "allow",  # a run that goes on keeps its curves
             "name": run_name,
             "project": project,
             "entity": entity,

@@ -1,5 +1,6 @@
 """Models by name, or by a function of the user: one logit for each pixel, whatever the size of a patch."""
 
+import copy
 import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -261,6 +262,16 @@ def require_model_takes(model: nn.Module, spec: ModelSpec, patch_size: int) -> N
             f"a model must give one logit for each pixel, but {spec.label} gives {shape} for patches of "
             f"{tuple(x.shape[-2:])} pixels; choose another."
         )
+
+
+def has_idle_parameters(model: nn.Module, spec: ModelSpec, patch_size: int) -> bool:
+    """Whether some parameters get no gradient in a training step: those of stages that an architecture doesn't use."""
+    trial = copy.deepcopy(model).train()
+    device = next(trial.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        x = padded(torch.rand(2, spec.in_channels, patch_size, patch_size, device=device), padding_multiple(model))
+        trial(x).sum().backward()
+    return any(parameter.requires_grad and parameter.grad is None for parameter in trial.parameters())
 
 
 def require_encoder(model: nn.Module, flag: str) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from darts.core.errors import RunError
 from darts.core.seeds import derive_seed
@@ -29,8 +30,8 @@ class SegmentationModule(pl.LightningModule):
     Parameters
     ----------
     config
-        JSON-able, and stored in every checkpoint: `model` (a `ModelSpec`), `bands`, `normalisation`, and what a reader
-        should know of the run.
+        JSON-able, and stored in every checkpoint: `model` (a `ModelSpec`), `bands`, `normalisation`, `pos_weight` (of
+        positive pixels in bce), and what a reader should know of the run.
     hyperparameters
         JSON-able `Hyperparameters`.
     model
@@ -41,8 +42,6 @@ class SegmentationModule(pl.LightningModule):
         Number of rows of the metadata, which batches refer to.
     random_seed
         Seeds what the model draws in a step (dropout), anew for each step.
-    pos_weight
-        Weight of positive pixels in bce.
     matching_iou
         From which on two objects are the same one.
     """
@@ -55,7 +54,6 @@ class SegmentationModule(pl.LightningModule):
         supervision: DeepSupervision | None = None,
         rows: int = 1,
         random_seed: int = 0,
-        pos_weight: float | None = None,
         matching_iou: float = 0.5,
     ) -> None:
         super().__init__()
@@ -65,7 +63,7 @@ class SegmentationModule(pl.LightningModule):
         self.model: nn.Module = model.to(memory_format=torch.channels_last)
         self.supervision = supervision
         self.normaliser = Normaliser(Normalisation.from_dict(config.get("normalisation")))
-        self.criterion = make_loss(self.settings, pos_weight)
+        self.criterion = make_loss(self.settings, config.get("pos_weight"))
         self.random_seed = random_seed
         self.matching_iou = matching_iou
         self.pixels = nn.ModuleDict({stage: PixelStatistics(rows) for stage in ("train_", "val_", "test_")})
@@ -152,8 +150,11 @@ class SegmentationModule(pl.LightningModule):
         self._end_epoch("train")
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the epoch."""
+        """Log the metrics of the epoch, and let them act on the learning rate."""
         self._end_epoch("val")
+        schedule = self.lr_schedulers() if self.trainer.state.fn == "fit" else None
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(self.metrics["val"]["val/loss"])
 
     def on_test_epoch_start(self) -> None:
         """Count objects anew."""
@@ -187,7 +188,7 @@ class SegmentationModule(pl.LightningModule):
         """What the settings name."""
         trainer = self.trainer
         epochs = trainer.max_epochs or 1
-        duration = Duration(epochs, int(trainer.estimated_stepping_batches), trainer.check_val_every_n_epoch or 1)
+        duration = Duration(epochs, int(trainer.estimated_stepping_batches))
         optimizer = make_optimizer(self.settings, self.parameters())
         schedule = make_schedule(self.settings, optimizer, duration)
         return {"optimizer": optimizer} | ({"lr_scheduler": schedule} if schedule else {})

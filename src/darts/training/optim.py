@@ -1,5 +1,6 @@
 """Optimisers and schedules of the learning rate by name."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +25,10 @@ class Duration:
         At most.
     steps
         Optimiser steps of all epochs.
-    epochs_per_validation
-        Epochs from one validation to the next.
     """
 
     epochs: int
     steps: int
-    epochs_per_validation: int
 
     @property
     def steps_per_epoch(self) -> int:
@@ -59,7 +57,7 @@ def make_schedule(settings: OptimiserConfig, optimizer: Optimizer, duration: Dur
     """The schedule of `settings.lr_schedule`, as Lightning takes it; None where the learning rate stays.
 
     Exponential and cosine act after each epoch, one-cycle (Smith and Topin 2018, arXiv 1708.07120) and cyclic (Smith 2017,
-    doi 10.1109/WACV.2017.58, "triangular2") after each step, plateau after each validation.
+    doi 10.1109/WACV.2017.58, "triangular2") after each step. Plateau is stepped by the module, after each validation.
     """
     match settings.lr_schedule:
         case "exponential":
@@ -70,10 +68,14 @@ def make_schedule(settings: OptimiserConfig, optimizer: Optimizer, duration: Dur
             plateau = lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=settings.gamma, patience=settings.lr_patience, min_lr=settings.lr_min
             )
-            return {"scheduler": plateau, "monitor": "val/loss", "frequency": duration.epochs_per_validation}
+            # Lightning would step it after the checkpoint of the epoch was written: never within the run.
+            return {"scheduler": plateau, "monitor": "val/loss", "frequency": duration.epochs + 1}
         case "one-cycle":
+            warmup = settings.lr_warmup
+            if math.isclose(warmup * duration.steps, 1):  # torch divides by the difference
+                warmup *= 1.001
             cycle = lr_scheduler.OneCycleLR(
-                optimizer, settings.learning_rate, total_steps=duration.steps, pct_start=settings.lr_warmup
+                optimizer, settings.learning_rate, total_steps=duration.steps, pct_start=warmup
             )
             return {"scheduler": cycle, "interval": "step"}
         case "cyclic":

@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 from torch import nn
 
-from darts.core.artifacts import RunDirectory, run_directory
+from darts.core.artifacts import RunDirectory, run_directory, run_place
 from darts.core.config import Config, build_config, resolved_settings
 from darts.core.errors import CheckpointError, RunError
 from darts.core.log import get_logger
@@ -22,7 +22,7 @@ from darts.training.datamodule import PatchDataModule
 from darts.training.devices import Placement, place_run
 from darts.training.hints import hints
 from darts.training.loggers import require_tensorboard
-from darts.training.model import ModelSpec, build_model, require_encoder, require_model_takes
+from darts.training.model import ModelSpec, build_model, has_idle_parameters, require_encoder, require_model_takes
 from darts.training.module import SegmentationModule
 from darts.training.normalise import Normalisation, normalisation_from, statistics_from_counts
 from darts.training.runs import find_run
@@ -38,6 +38,7 @@ _MUST_AGREE = (
     *("random_seed", "precision", "limit_val_patches"),
 )
 _LENGTH_MATTERS = ("one-cycle", "cosine")
+_BY_STEPS = ("one-cycle", "cyclic")
 _IDENTITY = "DARTS_RUN_IDENTITY"
 
 
@@ -89,6 +90,10 @@ def plan_run(
         When there is no run to go on with.
     """
     there = _existing_run(trainer, logging)
+    if there and any(run_place(logging.artifact_dir, there)):
+        raise RunError(
+            f"{there.path} is part of a cross-validation or a sweep; go on with that one, by the same command and name."
+        )
     name, run_id = there.name_and_id if there else _identity(logging.run_name, trainer)
     return RunSpec(data, hyperparameters, trainer, logging, name, run_id, is_resumed=there is not None)
 
@@ -147,6 +152,7 @@ class PreparedRun:
         self.data = PatchDataModule(spec.data, spec.hyperparameters, spec.trainer)
         self.roles = self.data.roles()
         self.model_spec = ModelSpec.of(spec.hyperparameters, len(self.data.bands))
+        _ = self.data.draw_probabilities  # refuses what can't be drawn so
         if spec.logging.tensorboard:
             require_tensorboard()
         self.epochs_done = 0
@@ -165,6 +171,11 @@ class PreparedRun:
         require_model_takes(model, self.model_spec, self.data.dataset.patch_size)
         if hyperparameters.freeze_encoder_epochs:
             require_encoder(model, "--freeze-encoder-epochs")
+        if self.placement.processes > 1 and (
+            hyperparameters.freeze_encoder_epochs
+            or has_idle_parameters(model, self.model_spec, self.data.dataset.patch_size)
+        ):
+            self.placement = self.placement.with_idle_parameters()
         if init_weights is not None:
             self._load_weights(model, init_weights)
         return model
@@ -202,18 +213,15 @@ class PreparedRun:
             )
         return found
 
-    def make_module(self) -> SegmentationModule:
-        """What is trained; this looks at all train pixels where the settings ask for numbers of them."""
-        hyperparameters = self.spec.hyperparameters
-        pos_weight = self.labels.pos_weight if hyperparameters.pos_weight == "auto" else hyperparameters.pos_weight
+    def make_module(self, model: nn.Module, supervision: DeepSupervision | None = None) -> SegmentationModule:
+        """What trains or measures a model; this looks at all train pixels where the settings ask for numbers of them."""
         return SegmentationModule(
             self._model_config(),
-            hyperparameters.model_dump(mode="json"),
-            self.model,
-            self.supervision,
+            self.spec.hyperparameters.model_dump(mode="json"),
+            model,
+            supervision,
             rows=len(self.data.dataset),
             random_seed=self.spec.trainer.random_seed,
-            pos_weight=pos_weight,
         )
 
     def _load_weights(self, model: nn.Module, path: Path) -> None:
@@ -231,22 +239,27 @@ class PreparedRun:
         _log.info("the weights of %s are what this run begins with.", path)
 
     def _model_config(self) -> dict[str, Any]:
-        dataset = self.data.dataset
+        dataset, pos_weight = self.data.dataset, self.spec.hyperparameters.pos_weight
         return {
             "model": self.model_spec.as_dict(),
             "bands": list(self.data.bands),
             "scaling": {band.name: band.as_dict() for band in dataset.bands(self.data.bands)},
             "normalisation": self.normalisation.as_dict(),
+            "pos_weight": self.labels.pos_weight if pos_weight == "auto" else pos_weight,
             "patch_size": dataset.patch_size,
             "run_name": self.spec.run_name,
             "run_id": self.spec.run_id,
             "dataset_fingerprint": dataset.fingerprint,
+            "split": self.data.split_hash,
+            "processes": self.placement.processes,
             "settings": self._settings(),
         }
 
     def _settings(self) -> dict[str, Any]:
-        paths = [str(path.resolve()) for path in self.spec.data.train_data_dir]
-        return resolved_settings(*self.spec.configs) | {"train_data_dir": paths}
+        data = self.spec.data
+        settings = resolved_settings(*self.spec.configs)
+        settings["train_data_dir"] = [str(path.resolve()) for path in data.train_data_dir]
+        return settings | ({"split_file": str(data.split_file.resolve())} if data.split_file else {})
 
     def _resumable(self, path: Path | None) -> Path | None:
         """The checkpoint to go on with, when this run is the one that it was written by."""
@@ -262,6 +275,7 @@ class PreparedRun:
         }
         compared = [(name, before.get(name), value) for name, value in now.items()]
         compared += [(name, recorded[name], chosen.get(name)) for name in self._must_agree() if name in recorded]
+        compared += [("split", before.get("split"), self.data.split_hash)]  # a split file may have been edited
         for name, was, is_now in compared:
             if was != is_now:
                 raise CheckpointError(
@@ -269,6 +283,7 @@ class PreparedRun:
                     "settings, or begin another run with --init-weights."
                 )
         self.epochs_done, self.data.first_batch = _progress(checkpoint)
+        self._require_as_many_processes(path, before.get("processes"))
         is_over = self.epochs_done >= self.spec.trainer.max_epochs
         self.is_trained = self.spec.is_resumed and (is_over or _stopped_early(checkpoint))
         if is_over and not self.is_trained:
@@ -277,6 +292,15 @@ class PreparedRun:
                 f"{self.spec.trainer.max_epochs}."
             )
         return path
+
+    def _require_as_many_processes(self, path: Path, before: int | None) -> None:
+        """Steps are counted in batches of all processes together."""
+        counts_steps = self.data.first_batch > 0 or self.spec.hyperparameters.lr_schedule in _BY_STEPS
+        if before is not None and counts_steps and before != self.placement.processes:
+            raise CheckpointError(
+                f"{path} counts steps of {before} processes or GPUs together, but this run has "
+                f"{self.placement.processes}; go on with as many."
+            )
 
     def _must_agree(self) -> tuple[str, ...]:
         hyperparameters = self.spec.hyperparameters
@@ -302,4 +326,4 @@ def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
 
 def _stopped_early(checkpoint: dict[str, Any]) -> bool:
     callbacks = checkpoint.get("callbacks", {})
-    return any(state["stopped_epoch"] > 0 for name, state in callbacks.items() if name.startswith("EarlyStopping"))
+    return any(state["stopped_epoch"] > 0 for name, state in callbacks.items() if "EarlyStopping" in name)

@@ -27,6 +27,7 @@ from darts.training.loggers import EpochTable, EventFiles, WandbTracker
 from darts.training.module import SegmentationModule
 from darts.training.outcome import draw_preview, write_stage
 from darts.training.plan import PreparedRun, RunSpec, forget_identity, plan_run, share_identity
+from darts.training.reload import weighted_model
 from darts.training.report import write_report
 from darts.training.sample_figures import sample_figures
 from darts.training.trainer import make_trainer, quieten_lightning, stoppable
@@ -46,7 +47,7 @@ class RunResult:
     epochs
         Epochs that were trained.
     duration
-        Seconds.
+        Seconds of the start that finished it.
     metrics
         Validation metrics of the best checkpoint, by name.
     """
@@ -78,7 +79,7 @@ def run(spec: RunSpec) -> RunResult:
     quieten_lightning()
     prepared = PreparedRun(spec)
     started = time.monotonic()
-    module = prepared.make_module()
+    module = prepared.make_module(prepared.model, prepared.supervision)
     if not prepared.placement.is_main_process:
         _train_missing_epochs(prepared, module)
         raise SystemExit(0)  # what is left is done by one process
@@ -88,12 +89,12 @@ def run(spec: RunSpec) -> RunResult:
     with single_writer(spec.directory.path, RunError):
         _record(prepared)
         _train_missing_epochs(prepared, module)
-        return _finish(prepared, module, started)
+        return _finish(prepared, started)
 
 
-def _finish(prepared: PreparedRun, module: SegmentationModule, started: float) -> RunResult:
+def _finish(prepared: PreparedRun, started: float) -> RunResult:
     spec = prepared.spec
-    metrics = _validate_best(prepared, module)
+    metrics = _validate_best(prepared)
     result = RunResult(
         run_name=spec.run_name,
         run_id=spec.run_id,
@@ -250,12 +251,18 @@ def _loggers(spec: RunSpec) -> list[Logger]:
     return loggers
 
 
-def _validate_best(prepared: PreparedRun, module: SegmentationModule) -> dict[str, float]:
+def _validate_best(prepared: PreparedRun) -> dict[str, float]:
     """Measure the best checkpoint on all val rows, and draw it."""
     spec, directory, data = prepared.spec, prepared.spec.directory, prepared.data
     if not directory.best_checkpoint.exists():
         raise RunError(f"{directory.path} has no best checkpoint; train again.")
-    module.model.load_state_dict(model_state(load_checkpoint(directory.best_checkpoint), directory.best_checkpoint))
+    best = directory.best_checkpoint
+    # A model of its own: what was trained may be divided among devices.
+    module = prepared.make_module(
+        weighted_model(
+            prepared.model_spec, model_state(load_checkpoint(best), best), best, spec.hyperparameters.model_factory
+        )
+    )
     figures = sample_figures(data.metadata, data.fold_rows.val, data.bands, directory.figures)
     trainer = make_trainer(
         [figures],

@@ -115,11 +115,22 @@ def _test_data(config: TestConfig, described: dict[str, Any], checkpoint: Path) 
     if described.get("dataset_fingerprint", "none") != data.dataset.fingerprint:
         _other_dataset(recorded, data)
     elif recorded:
-        _require_unseen(data, _data_module(config, settings | {n: recorded[n] for n in _SPLIT if n in recorded}))
+        trained = _data_module(config, settings | {n: recorded[n] for n in _SPLIT if n in recorded})
+        _require_same_split(trained, described, recorded.get("split_file"))
+        _require_unseen(data, trained)
     return data
 
 
-_SPLIT = ("data_split_method", "data_split_by")
+_SPLIT = ("data_split_method", "data_split_by", "split_file")
+
+
+def _require_same_split(trained: PatchDataModule, described: dict[str, Any], split_file: Any) -> None:
+    """A split file that was edited since would call patches unseen that the model was trained on."""
+    if described.get("split", trained.split_hash) != trained.split_hash:
+        raise RunError(
+            f"{split_file} divides the patches in another way than when the model was trained; restore it, or name another "
+            "dataset with --train-data-dir."
+        )
 
 
 def _data_module(config: TestConfig, settings: dict[str, Any]) -> PatchDataModule:
@@ -164,8 +175,9 @@ def _module(
             "model": spec.as_dict(),
             "bands": described["bands"],
             "normalisation": described.get("normalisation"),
+            "pos_weight": described.get("pos_weight"),
         },
-        (content.get("hyper_parameters") or {}).get("hyperparameters", {}) | {"pos_weight": None},
+        (content.get("hyper_parameters") or {}).get("hyperparameters", {}),
         model,
         rows=len(data.dataset),
         matching_iou=config.matching_iou,
