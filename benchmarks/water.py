@@ -28,7 +28,7 @@ FOLDS = {"fold_method": "region-stratified", "total_folds": 5}
 COMMON = {"model_arch": "Unet", "model_encoder": "resnet18", "batch_size": 8, "early_stopping_patience": 0}
 RECIPE_FILE = Path(__file__).parents[1] / "configs" / "recipe-sentinel2-few-labels.toml"
 RECIPE_KEYS = ("loss", "lr_schedule", "learning_rate", "gradient_clip", "normalisation", "augment")
-"""All that the recipe says of training, but for the length of an epoch, and which patches come how often: all have water."""
+"""All that the recipe says of training, but for which patches come how often: both sides see the same ones."""
 SIDES = ("defaults", "recipe")
 STEPS = np.linspace(-1, 1, 401)
 """Thresholds of MNDWI that are tried."""

@@ -13,13 +13,15 @@ RUN_NAME = "quickstart"
 TRAINING = {
     "model_arch": "Unet",
     "model_encoder": "resnet18",
+    "normalisation": "z-score",
     "augment": "flip,rotate90",
     "batch_size": 8,
+    "loss": "bce + dice",
+    "lr_schedule": "one-cycle",
     "learning_rate": 1e-3,
-    "gamma": 0.87,
-    "max_epochs": 24,
+    "max_epochs": 12,
     "early_stopping_patience": 0,
-    "check_val_every_n_epoch": 3,
+    "check_val_every_n_epoch": 4,
     "device": "cpu",
 }
 
@@ -105,11 +107,15 @@ def _preprocess(places: Places) -> None:
     )
 
 
+def _runs(places: Places) -> list[RunDirectory]:
+    return [one for one in find_runs(places.artifacts) if one.name_and_id[0] == RUN_NAME]
+
+
 def _finished_run(places: Places) -> RunDirectory | None:
-    runs = [one for one in find_runs(places.artifacts) if one.name_and_id[0] == RUN_NAME and one.is_finished]
-    if runs:
-        say(f"3/5 training: there already, {runs[0].path}")
-    return runs[0] if runs else None
+    finished = [one for one in _runs(places) if one.is_finished]
+    if finished:
+        say(f"3/5 training: there already, {finished[0].path}")
+    return finished[0] if finished else None
 
 
 def _train(places: Places, seed: int) -> RunDirectory:
@@ -125,6 +131,7 @@ def _train(places: Places, seed: int) -> RunDirectory:
         random_seed=seed,
         artifact_dir=places.artifacts,
         run_name=RUN_NAME,
+        resume="last" if _runs(places) else None,
         in_memory=True,
         **TRAINING,
     )
