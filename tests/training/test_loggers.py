@@ -68,3 +68,11 @@ def test_a_tracker_that_breaks_says_so_once_and_is_left_alone(monkeypatch, tmp_p
         tracker.log_metrics({"a": 2.0}, 2)
         tracker.close()
     assert caplog.text.count("training goes on without it") == 1
+
+
+def test_a_run_that_goes_on_keeps_its_curves(monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr("wandb.init", lambda **arguments: asked.update(arguments))
+    WandbTracker(tmp_path, "run", "abcd1236", project="p", entity=None).start()
+    assert (asked["id"], asked["resume"]) == ("abcd1236", "allow")
