@@ -135,7 +135,9 @@ def test_a_run_that_another_process_goes_on_with_is_left_to_it(train, stopped, t
     ):
         train(tmp_path, resume="last", **SETTINGS)
     assert weights(directory) == before
-    assert train(tmp_path, resume="last", **SETTINGS).epochs == EPOCHS
+    rest = train(tmp_path, resume="last", **SETTINGS)
+    assert rest.epochs == EPOCHS
+    assert rest.duration >= pd.read_csv(directory.throughput)["seconds"].sum()
 
 
 def test_what_comes_after_the_training_is_done_by_the_next_start(train, tmp_path):

@@ -506,6 +506,10 @@ def test_a_plain_run_raises_no_doubt(artifacts):
     assert doubtful(artifacts, scores=[0.2, 0.3, 0.5, 0.5, 0.49]) == ""
 
 
+def test_a_schedule_that_ends_low_may_be_best_at_its_end(artifacts):
+    assert doubtful(artifacts, scores=[0.2, 0.3, 0.4], lr_schedule="one-cycle") == ""
+
+
 @pytest.mark.parametrize(
     ("settings", "doubt"),
     [

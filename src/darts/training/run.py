@@ -22,7 +22,7 @@ from darts.core.stopping import stop_if_asked
 from darts.training.callbacks import run_callbacks
 from darts.training.checkpoint import load_checkpoint, model_state
 from darts.training.config import DataConfig, Hyperparameters, RunLoggingConfig, TrainerConfig
-from darts.training.epoch_rows import copy_epochs
+from darts.training.epoch_rows import copy_epochs, read_epochs
 from darts.training.loggers import EpochTable, EventFiles, WandbTracker
 from darts.training.module import SegmentationModule
 from darts.training.outcome import draw_preview, write_stage
@@ -47,7 +47,7 @@ class RunResult:
     epochs
         Epochs that were trained.
     duration
-        Seconds of the start that finished it.
+        Seconds, with the whole epochs of earlier starts.
     metrics
         Validation metrics of the best checkpoint, by name.
     """
@@ -103,12 +103,18 @@ def _finish(prepared: PreparedRun, started: float) -> RunResult:
         fold=spec.data.fold,
         seed=spec.trainer.random_seed,
         epochs=int(load_checkpoint(spec.directory.last_checkpoint)["epoch"]) + 1,
-        duration=time.monotonic() - started,
+        duration=_seconds_before(prepared) + time.monotonic() - started,
         metrics=metrics,
     )
     write_text(spec.directory.result, json.dumps(asdict(result), default=str, indent=2) + "\n")
     write_report(spec.directory)
     return result
+
+
+def _seconds_before(prepared: PreparedRun) -> float:
+    """What the epochs of earlier starts took."""
+    measured = read_epochs(prepared.spec.directory.throughput)
+    return sum(float(row["seconds"]) for epoch, row in measured.items() if epoch < prepared.epochs_done)
 
 
 def read_result(directory: RunDirectory) -> RunResult:
