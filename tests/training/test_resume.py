@@ -300,7 +300,9 @@ def test_a_split_file_that_was_edited_leaks_nothing(train, stopped, tmp_path):
     with pytest.raises(RunError, match=r"split\.csv divides the patches in another way"):
         run_test(artifact_dir=tmp_path / "whole", run_id=whole.run_id, device="cpu")
     write_roles(path, first, middle, last)
-    train(tmp_path / "part", resume="last", **SETTINGS, **divided)
+    path.rename(tmp_path / "moved.csv")
+    train(tmp_path / "part", resume="last", **SETTINGS, **divided | {"split_file": tmp_path / "moved.csv"})
+    (tmp_path / "moved.csv").rename(path)
     assert run_test(artifact_dir=tmp_path / "whole", run_id=whole.run_id, device="cpu").patches == 6
 
 

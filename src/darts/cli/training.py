@@ -74,7 +74,7 @@ def _say_plan(spec: "RunSpec") -> None:
 
     prepared = PreparedRun(spec)
     counts = prepared.role_counts
-    verb = "go on with" if prepared.resume_from else "train"
+    verb = "go on with" if prepared.resume_point else "train"
     say(f"would {verb} {spec.run_name} on {counts['train']} patches, with {counts['val']} to validate on.")
     for hint in prepared.hints:
         say(hint)

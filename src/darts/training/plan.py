@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 from torch import nn
 
 from darts.core.artifacts import RunDirectory, run_directory, run_place
-from darts.core.config import Config, build_config, resolved_settings
+from darts.core.config import Config, resolved_settings
 from darts.core.errors import CheckpointError, RunError
 from darts.core.log import get_logger
 from darts.core.names import random_id, random_name
@@ -25,20 +25,13 @@ from darts.training.loggers import require_tensorboard
 from darts.training.model import ModelSpec, build_model, has_idle_parameters, require_encoder, require_model_takes
 from darts.training.module import SegmentationModule
 from darts.training.normalise import Normalisation, normalisation_from, statistics_from_counts
+from darts.training.resume import ResumePoint, read_resume_point
 from darts.training.runs import find_run
 from darts.training.supervision import DeepSupervision
 from darts.training.train_pixels import LabelCounts, TrainPixels, count_train_pixels, labels_in_metadata
 
 _log = get_logger(__name__)
 
-# Another split would validate on patches that were trained on; the others come out of the checkpoint, whatever is asked.
-_MUST_AGREE = (
-    *(name for name in DataConfig.model_fields if name not in ("train_data_dir", "bands", "in_memory")),
-    *(name for name in Hyperparameters.model_fields if name != "model_encoder_weights"),
-    *("random_seed", "precision", "limit_val_patches"),
-)
-_LENGTH_MATTERS = ("one-cycle", "cosine")
-_BY_STEPS = ("one-cycle", "cyclic")
 _IDENTITY = "DARTS_RUN_IDENTITY"
 
 
@@ -155,10 +148,8 @@ class PreparedRun:
         _ = self.data.draw_probabilities  # refuses what can't be drawn so
         if spec.logging.tensorboard:
             require_tensorboard()
-        self.epochs_done = 0
-        self.is_trained = False
-        """Whether only what follows the training is left to be done."""
-        self.resume_from = self._resumable(spec.checkpoint_to_go_on_with)
+        self.resume_point = self._resume_point()
+        self.data.first_batch = self.resume_point.batches if self.resume_point else 0
         pl.seed_everything(spec.trainer.random_seed, workers=True, verbose=False)
         self.model = self._checked_model()
         with_heads = spec.hyperparameters.deep_supervision
@@ -179,6 +170,12 @@ class PreparedRun:
         if init_weights is not None:
             self._load_weights(model, init_weights)
         return model
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether only what follows the training is left to be done."""
+        point = self.resume_point
+        return point is not None and self.spec.is_resumed and (point.has_stopped_early or self._is_over(point))
 
     @property
     def hints(self) -> list[str]:
@@ -240,16 +237,21 @@ class PreparedRun:
 
     def _model_config(self) -> dict[str, Any]:
         dataset, pos_weight = self.data.dataset, self.spec.hyperparameters.pos_weight
-        return {
-            "model": self.model_spec.as_dict(),
-            "bands": list(self.data.bands),
+        return self._facts() | {
             "scaling": {band.name: band.as_dict() for band in dataset.bands(self.data.bands)},
             "normalisation": self.normalisation.as_dict(),
             "pos_weight": self.labels.pos_weight if pos_weight == "auto" else pos_weight,
             "patch_size": dataset.patch_size,
             "run_name": self.spec.run_name,
             "run_id": self.spec.run_id,
-            "dataset_fingerprint": dataset.fingerprint,
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        """What is known of the run without looking at a pixel, and must stay the same when it goes on."""
+        return {
+            "model": self.model_spec.as_dict(),
+            "bands": list(self.data.bands),
+            "dataset_fingerprint": self.data.dataset.fingerprint,
             "split": self.data.split_hash,
             "processes": self.placement.processes,
             "settings": self._settings(),
@@ -261,69 +263,24 @@ class PreparedRun:
         settings["train_data_dir"] = [str(path.resolve()) for path in data.train_data_dir]
         return settings | ({"split_file": str(data.split_file.resolve())} if data.split_file else {})
 
-    def _resumable(self, path: Path | None) -> Path | None:
-        """The checkpoint to go on with, when this run is the one that it was written by."""
+    def _resume_point(self) -> ResumePoint | None:
+        """Where this run goes on, if it does.
+
+        Raises
+        ------
+        CheckpointError, RunError
+            When the checkpoint is of another run, or has nothing left to train.
+        """
+        path = self.spec.checkpoint_to_go_on_with
         if path is None:
             return None
-        checkpoint = load_checkpoint(path)
-        before = model_config(checkpoint, path)
-        recorded, chosen = _spelt_out(before.get("settings", {})), _spelt_out(self._settings())
-        now: dict[str, Any] = {
-            "model": self.model_spec.as_dict(),
-            "bands": list(self.data.bands),
-            "dataset_fingerprint": self.data.dataset.fingerprint,
-        }
-        compared = [(name, before.get(name), value) for name, value in now.items()]
-        compared += [(name, recorded[name], chosen.get(name)) for name in self._must_agree() if name in recorded]
-        compared += [("split", before.get("split"), self.data.split_hash)]  # a split file may have been edited
-        for name, was, is_now in compared:
-            if was != is_now:
-                raise CheckpointError(
-                    f"{path} was trained with {name} {was}, but this run has {is_now}; go on with the same dataset and "
-                    "settings, or begin another run with --init-weights."
-                )
-        self.epochs_done, self.data.first_batch = _progress(checkpoint)
-        self._require_as_many_processes(path, before.get("processes"))
-        is_over = self.epochs_done >= self.spec.trainer.max_epochs
-        self.is_trained = self.spec.is_resumed and (is_over or _stopped_early(checkpoint))
-        if is_over and not self.is_trained:
+        point = read_resume_point(path, self._facts())
+        if self._is_over(point) and not self.spec.is_resumed:
             raise RunError(
-                f"{path} has finished {self.epochs_done} epochs already; raise --max-epochs above "
+                f"{path} has finished {point.epochs} epochs already; raise --max-epochs above "
                 f"{self.spec.trainer.max_epochs}."
             )
-        return path
+        return point
 
-    def _require_as_many_processes(self, path: Path, before: int | None) -> None:
-        """Steps are counted in batches of all processes together."""
-        counts_steps = self.data.first_batch > 0 or self.spec.hyperparameters.lr_schedule in _BY_STEPS
-        if before is not None and counts_steps and before != self.placement.processes:
-            raise CheckpointError(
-                f"{path} counts steps of {before} processes or GPUs together, but this run has "
-                f"{self.placement.processes}; go on with as many."
-            )
-
-    def _must_agree(self) -> tuple[str, ...]:
-        hyperparameters = self.spec.hyperparameters
-        length_matters = hyperparameters.lr_schedule in _LENGTH_MATTERS or hyperparameters.swa
-        return (*_MUST_AGREE, "max_epochs") if length_matters else _MUST_AGREE
-
-
-def _spelt_out(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with a default such as `augment = true` in the form that it has once it was read."""
-    given = {name: settings[name] for name in Hyperparameters.model_fields if name in settings}
-    return settings | resolved_settings(build_config(Hyperparameters, given))
-
-
-def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
-    """Whole epochs that a checkpoint has behind it, and batches of the one that it was saved within."""
-    epoch = int(checkpoint.get("epoch", -1))
-    loop = checkpoint.get("loops", {}).get("fit_loop", {})
-    progress = loop.get("epoch_progress", {}).get("current", {"processed": 0, "ready": 0})
-    if progress["processed"] < progress["ready"]:
-        return epoch, int(loop["epoch_loop.batch_progress"]["current"]["ready"])
-    return epoch + 1, 0
-
-
-def _stopped_early(checkpoint: dict[str, Any]) -> bool:
-    callbacks = checkpoint.get("callbacks", {})
-    return any(state["stopped_epoch"] > 0 for name, state in callbacks.items() if "EarlyStopping" in name)
+    def _is_over(self, point: ResumePoint) -> bool:
+        return point.epochs >= self.spec.trainer.max_epochs

@@ -29,6 +29,7 @@ from darts.training.outcome import draw_preview, write_stage
 from darts.training.plan import PreparedRun, RunSpec, forget_identity, plan_run, share_identity
 from darts.training.reload import weighted_model
 from darts.training.report import write_report
+from darts.training.resume import ResumePoint
 from darts.training.sample_figures import sample_figures
 from darts.training.trainer import make_trainer, quieten_lightning, stoppable
 
@@ -114,7 +115,8 @@ def _finish(prepared: PreparedRun, started: float) -> RunResult:
 def _seconds_before(prepared: PreparedRun) -> float:
     """What the epochs of earlier starts took."""
     measured = read_epochs(prepared.spec.directory.throughput)
-    return sum(float(row["seconds"]) for epoch, row in measured.items() if epoch < prepared.epochs_done)
+    done = prepared.resume_point.epochs if prepared.resume_point else 0
+    return sum(float(row["seconds"]) for epoch, row in measured.items() if epoch < done)
 
 
 def read_result(directory: RunDirectory) -> RunResult:
@@ -163,18 +165,18 @@ def _record(prepared: PreparedRun) -> None:
     write_text(directory.config, tomli_w.dumps({"darts": record}))
     write_atomically(directory.split, lambda path: prepared.roles.to_parquet(path, index=False))
     draw_preview(prepared.data, directory)
-    if prepared.resume_from is None:
+    if prepared.resume_point is None:
         for table in (directory.metrics, directory.throughput):  # of a start that finished no epoch
             table.unlink(missing_ok=True)
     else:
-        _take_history(prepared.resume_from, directory, prepared.epochs_done)
+        _take_history(prepared.resume_point, directory)
 
 
-def _take_history(checkpoint: Path, directory: RunDirectory, epochs: int) -> None:
+def _take_history(point: ResumePoint, directory: RunDirectory) -> None:
     """The metrics and the best checkpoint of the epochs before; what came after them is done again."""
-    before = RunDirectory(checkpoint.resolve().parents[1])
+    before = RunDirectory(point.path.resolve().parents[1])
     for table in ("metrics", "throughput"):
-        copy_epochs(getattr(before, table), getattr(directory, table), before=epochs)
+        copy_epochs(getattr(before, table), getattr(directory, table), before=point.epochs)
     if before.path != directory.path.resolve() and before.best_checkpoint.exists():
         directory.checkpoints.mkdir(exist_ok=True)
         write_atomically(directory.best_checkpoint, lambda path: shutil.copyfile(before.best_checkpoint, path))
@@ -223,11 +225,11 @@ def _fit(prepared: PreparedRun, module: SegmentationModule) -> None:
         check_val_every_n_epoch=spec.logging.check_val_every_n_epoch,
         **prepared.placement.trainer_settings,
     )
-    last = directory.last_checkpoint
+    last, point = directory.last_checkpoint, prepared.resume_point
     stop_if_asked()
     try:
         with stoppable(hyperparameters.batch_size):
-            trainer.fit(module, datamodule=data, ckpt_path=prepared.resume_from, weights_only=True)
+            trainer.fit(module, datamodule=data, ckpt_path=point.path if point else None, weights_only=True)
     except Interrupted as stop:
         raise Interrupted(str(stop), stop.exit_code, last if last.exists() else None) from None
     finally:
