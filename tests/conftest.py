@@ -22,15 +22,6 @@ def leave_logging_as_it_was():
     logger.setLevel(level)
 
 
-@pytest.fixture(autouse=True)
-def leave_the_environment_as_it_was():
-    """A dask cluster has processes compute with one thread; those of the next test must not inherit that."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server; databases are to be made anew, and it is to be left running."""

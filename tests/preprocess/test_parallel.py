@@ -1,6 +1,7 @@
 """Scenes in several processes, on a cluster, and within a limit of memory."""
 
 import operator
+import os
 
 import psutil
 import pytest
@@ -55,9 +56,13 @@ def test_a_small_limit_changes_no_byte_and_is_said(tmp_path, caplog):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
+    before = dict(os.environ)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
+        # It tells processes to compute with one thread; those of later tests must not inherit that.
+        os.environ.clear()
+        os.environ.update(before)
         yield cluster.scheduler_address
 
 
