@@ -153,7 +153,8 @@ def runs_show(*, choice: RunChoiceConfig, common: CommonConfig) -> None:
         from darts.training.report import write_report
 
         say(f"wrote {write_report(directory)}")
-    say(f"files are in {directory.path}: {', '.join(sorted(path.name for path in directory.path.iterdir()))}")
+    names = sorted(path.name for path in directory.path.iterdir() if not path.name.startswith("."))
+    say(f"files are in {directory.path}: {', '.join(names)}")
     for words in list(next_commands(run, choice.artifact_dir))[:1]:
         say_next(*words)
 

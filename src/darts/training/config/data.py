@@ -103,9 +103,11 @@ class DatasetConfig(Config, frozen=True):
     @model_validator(mode="after")
     def _one_way_to_split(self) -> Self:
         if self.split_file is not None and self.data_split_method != "none":
-            raise ValueError("--split-file says what is tested on, but --data-split-method was given, too")
+            raise ValueError(
+                "--split-file says what is tested on, but --data-split-method was given, too; leave one out"
+            )
         if self.split_file is not None and self.buffer_km:
-            raise ValueError("--split-file says what is trained on, but --buffer-km was given, too")
+            raise ValueError("--split-file says what is trained on, but --buffer-km was given, too; leave one out")
         if self.buffer_km and self.fold_method != "spatial":
             raise ValueError(
                 f"--buffer-km means something only with --fold-method spatial, but that is {self.fold_method}"
