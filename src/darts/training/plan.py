@@ -247,7 +247,7 @@ class PreparedRun:
         }
 
     def _facts(self) -> dict[str, Any]:
-        """What is known of the run without looking at a pixel, and must stay the same when it goes on."""
+        """What is known of the run without looking at a pixel, and is compared when it goes on."""
         return {
             "model": self.model_spec.as_dict(),
             "bands": list(self.data.bands),

@@ -8,7 +8,7 @@ from typing import Any
 from darts.core.config import build_config, resolved_settings
 from darts.core.errors import CheckpointError
 from darts.training.checkpoint import load_checkpoint, model_config
-from darts.training.config import DataConfig, Hyperparameters
+from darts.training.config import ENDING_SCHEDULES, DataConfig, Hyperparameters
 
 # The others come out of the checkpoint, whatever is asked; of a split file, its rows are compared.
 _MUST_AGREE = (
@@ -16,7 +16,6 @@ _MUST_AGREE = (
     *(name for name in Hyperparameters.model_fields if name != "model_encoder_weights"),
     *("random_seed", "precision", "limit_val_patches"),
 )
-_LENGTH_MATTERS = ("one-cycle", "cosine")
 _COUNTED_IN_STEPS = ("one-cycle", "cyclic")
 
 
@@ -80,7 +79,7 @@ def _compared(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tup
     for name in ("model", "bands", "dataset_fingerprint"):
         yield name, before.get(name), now[name]
     recorded, chosen = _spelt_out(before.get("settings", {})), _spelt_out(now["settings"])
-    length_matters = chosen["lr_schedule"] in _LENGTH_MATTERS or chosen["swa"]
+    length_matters = chosen["lr_schedule"] in ENDING_SCHEDULES or chosen["swa"]
     for name in (*_MUST_AGREE, *(["max_epochs"] if length_matters else [])):
         if name in recorded:
             yield name, recorded[name], chosen.get(name)

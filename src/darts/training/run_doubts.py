@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from darts.core.html import counted
+from darts.training.config import ENDING_SCHEDULES
 from darts.training.run_details import scores_by, throughput
 from darts.training.run_record import MONITOR, RunRecord
 
@@ -35,15 +36,15 @@ def _of_the_end(run: RunRecord) -> Iterator[str]:
     best, scores = run.best_epoch, _seen(run, MONITOR)
     if best is None:
         yield "No epoch was validated, so that nothing is known of how well it works."
-    elif run.is_finished and best == run.epochs and len(scores) > 1 and not _ends_low(run):
+    elif run.is_finished and best == run.epochs and len(scores) > 1 and not _has_ended(run):
         yield f"The best epoch is the last one ({best}): with more epochs it may get better; raise --max-epochs."
     elif run.is_finished and best == int(run.history.loc[scores.index[0], "epoch"]) + 1 and len(scores) > 2:
         yield f"The first validation was the best (epoch {best}): it learnt nothing after it; lower --learning-rate."
 
 
-def _ends_low(run: RunRecord) -> bool:
-    """Whether the schedule has the learning rate near 0 at the end, where the last epoch is meant to be the best."""
-    return run.settings.get("lr_schedule") in ("one-cycle", "cosine")
+def _has_ended(run: RunRecord) -> bool:
+    """Whether the learning rate is near 0 at the end, where the last epoch is meant to be the best."""
+    return run.settings.get("lr_schedule") in ENDING_SCHEDULES
 
 
 def _of_the_split(run: RunRecord) -> Iterator[str]:

@@ -4,6 +4,7 @@ from darts.training.config.data import DataConfig, DatasetConfig, FoldMethod, Sp
 from darts.training.config.hyperparameters import (
     AUGMENTATIONS,
     DEFAULT_AUGMENTATIONS,
+    ENDING_SCHEDULES,
     Augmentation,
     Hyperparameters,
     LossConfig,
@@ -22,6 +23,7 @@ from darts.training.config.testing import ConvertConfig, TestConfig, ValidateCon
 __all__ = [
     "AUGMENTATIONS",
     "DEFAULT_AUGMENTATIONS",
+    "ENDING_SCHEDULES",
     "PLACE",
     "Augmentation",
     "ConvertConfig",

@@ -38,6 +38,8 @@ def _switch_or_names(value: Any) -> Any:
     return value
 
 
+ENDING_SCHEDULES = ("one-cycle", "cosine")
+"""Schedules of the learning rate that end near 0 with the last of all epochs."""
 _JSON_WORDS = {"true": "true", "false": "false", "none": "null"}
 """Words that mean the same however they are written: the text False would be true."""
 

@@ -7,8 +7,7 @@ from pydantic import BeforeValidator, PositiveInt, model_validator
 
 from darts.core.config import Config, Listed, OrNone
 from darts.core.names import SafeName
-
-TABLE_SUFFIXES = (".csv", ".parquet")
+from darts.training.config.splits import SUFFIXES
 
 
 def _expressions(value: Any) -> list[str]:
@@ -45,7 +44,7 @@ class RunTableConfig(Config, frozen=True):
 
     @model_validator(mode="after")
     def _output_is_a_table(self) -> Self:
-        if self.output is not None and self.output.suffix.lower() not in TABLE_SUFFIXES:
+        if self.output is not None and self.output.suffix.lower() not in SUFFIXES:
             raise ValueError(f"--output must be a file *.csv or *.parquet, but is {self.output}")
         return self
 
